@@ -1,0 +1,1 @@
+"""The way in: collector (HTTP), log (SQLite or Kafka), loader, and the `thumbline` command."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import random
 import re
 import time
 from typing import Final
 
 _CANONICAL: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+# A generator of our own: a host that calls `random.seed(7)` in each worker must not make them mint
+# the same ids. Ids have to be unique, not secret, so a system call for each would be waste.
+_random = random.Random()
+_getrandbits = _random.getrandbits
+
+if hasattr(os, "register_at_fork"):
+    # Without this parent and child would go on with the same ids.
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def uuid7(now_ms: int | None = None) -> str:
@@ -20,8 +30,8 @@ def uuid7(now_ms: int | None = None) -> str:
     """
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     # One formatting of one big number: half the cost of going through `uuid.UUID`.
-    tail = int.from_bytes(os.urandom(10), "big")
-    text = f"{ms:012x}7{tail >> 68:03x}{0x8 | (tail >> 64) & 0x3:x}{tail & 0xFFFFFFFFFFFFFFF:015x}"
+    tail = _getrandbits(74)
+    text = f"{ms:012x}7{tail >> 62:03x}{0x8000000000000000 | tail & 0x3FFFFFFFFFFFFFFF:016x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
@@ -37,6 +47,8 @@ def event_id_from(own_key: str) -> str:
     """
     if _CANONICAL.fullmatch(own_key):
         return own_key
+    import hashlib  # OpenSSL takes longer to load than the rest of the client
+
     digest = hashlib.sha256(own_key.encode()).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 0x3]
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

@@ -1,0 +1,174 @@
+"""The Flask application: routes, keys, and answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from ..keys import KeyStore
+from ..log.base import LogUnavailable, LogWriter
+from . import metrics as metrics_module
+from .batch import prepare
+from .body import read_body
+from .errors import RequestRefused, busy
+from .inflight import InflightBytes
+from .intake import Intake
+from .metrics import Metrics
+from .openapi import openapi_json
+from .readiness import Readiness
+from .recent import RecentIds
+from .settings import CollectorSettings
+from .verdicts import Verdicts
+
+_log = logging.getLogger("thumbline.collector")
+
+_JSON: Final = "application/json"
+_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_SCHEME: Final = "bearer "
+
+
+class Collector:
+    """
+    The parts of a running collector, behind its HTTP routes.
+
+    Args:
+        settings: limits and intervals.
+        writer: the log's end; made in this process.
+        keys: who may send.
+    """
+
+    def __init__(self, settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -> None:
+        prepare()
+        self.metrics = Metrics()
+        self.inflight = InflightBytes(settings.max_inflight_bytes)
+        self.readiness = Readiness(settings, writer, self.metrics)
+        self._keys = keys
+        self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics)
+
+    def post_events(self) -> Response:
+        """`POST /v1/events`."""
+        started = time.perf_counter()
+        try:
+            response = _answer(self._take())
+        except RequestRefused as refusal:
+            response = refused(refusal)
+        except LogUnavailable as error:
+            _log.warning("log unavailable: %s", error)
+            response = refused(busy("the log does not take events now; send again", error.retry_after_s))
+        self.metrics.count_batch(response.status_code)
+        self.metrics.request_seconds.observe(time.perf_counter() - started)
+        return response
+
+    def _take(self) -> Verdicts:
+        # The key comes first: who has none must not be able to hold a thread or memory with a body.
+        environ = request.environ
+        project = self._project(environ.get("HTTP_AUTHORIZATION", ""))
+        if environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower() != _JSON:
+            raise RequestRefused(415, "unsupported_media_type", f"Content-Type must be {_JSON}")
+        with self.inflight.lease() as lease:
+            self.metrics.inflight_bytes.set(self.inflight.held)
+            body = read_body(environ, lease)
+            self.metrics.count_body(len(body))
+            return self._intake.take(project, body)
+
+    def _project(self, authorization: str) -> str:
+        if authorization[: len(_SCHEME)].lower() == _SCHEME:
+            project = self._keys.verify(authorization[len(_SCHEME) :].strip())
+            if project is not None:
+                return project
+        raise RequestRefused(
+            401, "bad_key", "send a valid key as 'Authorization: Bearer KEY'", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+    def get_ready(self) -> Response:
+        """`GET /readyz`."""
+        checks = self.readiness.checks()
+        ready = all(check.ok for check in checks.values())
+        body = {"ready": ready, "checks": {name: asdict(check) for name, check in checks.items()}}
+        return answer_json(body, 200 if ready else 503)
+
+    def get_metrics(self) -> Response:
+        """`GET /metrics`."""
+        self.metrics.inflight_bytes.set(self.inflight.held)
+        return Response(self.metrics.render(), headers=_HEADERS, content_type=metrics_module.CONTENT_TYPE)
+
+    def close(self) -> None:
+        """Stop the threads; the writer is its maker's to close."""
+        self.readiness.close()
+
+
+def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -> Flask:
+    """
+    The collector as a WSGI application.
+
+    Args:
+        settings: limits and intervals; address and processes are the server's business.
+        writer: the log's end; must have been made in this process.
+        keys: who may send.
+    """
+    app = Flask("thumbline_ingest.collector", static_folder=None)
+    collector = Collector(settings, writer, keys)
+    app.extensions["thumbline"] = collector
+    app.add_url_rule("/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False)
+    app.add_url_rule("/livez", "livez", lambda: answer_json({"alive": True}))
+    app.add_url_rule("/readyz", "readyz", collector.get_ready)
+    app.add_url_rule("/metrics", "metrics", collector.get_metrics)
+    app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON))
+    app.add_url_rule("/", "index", lambda: answer_json(_INDEX))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+_INDEX: Final = {
+    "service": "thumbline collector",
+    "events": "/v1/events",
+    "openapi": "/openapi.json",
+    "live": "/livez",
+    "ready": "/readyz",
+    "metrics": "/metrics",
+}
+
+
+def answer_json(body: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(json.dumps(body), status, headers=_HEADERS, content_type=_JSON)
+
+
+def refused(refusal: RequestRefused) -> Response:
+    """The response to a request that is refused as a whole."""
+    response = Response(refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON)
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
+    return response
+
+
+def _answer(verdicts: Verdicts) -> Response:
+    response = Response(verdicts.to_json(), 200, headers=_HEADERS, content_type=_JSON)
+    if verdicts.count("retry"):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    # 404, 405 and the like. Werkzeug's own pages are HTML, and some repeat what was sent.
+    name = (error.name or "error").lower().replace(" ", "_")
+    kept = {key: value for key, value in error.get_headers() if key == "Allow"}
+    return refused(RequestRefused(error.code or 500, name, error.name or "error", headers=kept))
+
+
+def _unexpected(error: Exception) -> Response:
+    # The message and the traceback's values may hold what was sent: only the place is logged.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+    _log.error("unexpected %s at %s", type(error).__name__, where)
+    return refused(RequestRefused(500, "internal", "unexpected error"))

@@ -1,0 +1,124 @@
+"""Checks the events of a request and makes the log's records of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ValidationError
+
+from thumbline import limits
+from thumbline.events import EVENT_ADAPTER, Event, parse_event, routing_key, unknown_fields
+from thumbline.problems import Problem, problems_of
+
+from ..envelope import envelope_head, wrap
+from ..log.base import Record
+from . import strict
+from .keycount import NUL_ESCAPE, Suspicious, may_have_nul, understood_keys, written_keys
+from .verdicts import Rejection
+
+_MARK: Final = b"\0"
+
+
+@dataclass
+class Batch:
+    """
+    A request's events, checked. The first five lists belong together, one entry per good event.
+
+    Attributes:
+        indexes: place in the request.
+        ids: event id.
+        kinds: kind.
+        records: what goes into the log.
+        keys: number of object keys, as parsed.
+        rejections: index of a bad event -> why.
+    """
+
+    indexes: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    rejections: dict[int, Rejection] = field(default_factory=dict)
+
+    def drop(self, places: list[int]) -> None:
+        """Take events out of the lists again, by their places in them."""
+        for place in reversed(places):
+            for column in (self.indexes, self.ids, self.kinds, self.records, self.keys):
+                del column[place]  # type: ignore[attr-defined]
+
+
+def _validate(raw: bytes) -> Event:
+    # `parse_event` without two calls; the adapter's validator is put in place by `prepare`.
+    return EVENT_ADAPTER.validator.validate_json(raw)  # type: ignore[no-any-return]
+
+
+def prepare() -> None:
+    """Build the validators now instead of in the first request."""
+    EVENT_ADAPTER.rebuild()
+
+
+def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: int) -> Batch:
+    """
+    Check every event and wrap the good ones for the log.
+
+    Args:
+        body: the whole body: looked through once instead of event by event.
+        events: the body's events, from `split`.
+        project: what the request's key writes to.
+        received_at_ms: Unix time in milliseconds.
+    """
+    batch = Batch()
+    head = envelope_head(project, received_at_ms)
+    # What `wrap` puts around an event that has neither unknown fields nor line breaks: the rule.
+    before, after = wrap(head, _MARK).split(_MARK)
+    one_line = b"\n" not in body and b"\r" not in body
+    nul = may_have_nul(body)
+    for index, raw in enumerate(events):
+        try:
+            event = _validate(raw)
+            keys = understood_keys(event)
+            if (nul and NUL_ESCAPE in raw) or len(raw) > limits.MAX_EVENT_BYTES:
+                _look_closely(raw)
+        except (ValidationError, Suspicious) as error:
+            batch.rejections[index] = _rejection(raw, error)
+            continue
+        plain = one_line and not _has_unknown(event)
+        batch.indexes.append(index)
+        batch.ids.append(event.event_id)
+        batch.kinds.append(event.kind)
+        batch.keys.append(keys)
+        value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
+        batch.records.append(Record(routing_key(event).encode(), value))
+    if batch.rejections or sum(batch.keys) != written_keys(body):
+        _reject_repeated_keys(batch, events)
+    return batch
+
+
+def _has_unknown(event: Event) -> bool:
+    return bool(event.__pydantic_extra__ or (event.rater is not None and event.rater.__pydantic_extra__))
+
+
+def _look_closely(raw: bytes) -> None:
+    if strict.problems_in(raw)[0]:
+        raise Suspicious
+
+
+def _rejection(raw: bytes, error: ValidationError | Suspicious) -> Rejection:
+    # What is not strict JSON is named first: pydantic stops at it and can only say where, not in which field.
+    problems, event_id = strict.problems_in(raw)
+    if not problems and isinstance(error, ValidationError):
+        problems = problems_of(error)
+    return Rejection(problems or [Problem("", "is not plain JSON")], event_id)
+
+
+def _reject_repeated_keys(batch: Batch, events: list[bytes]) -> None:
+    bad: list[int] = []
+    for place, (index, keys) in enumerate(zip(batch.indexes, batch.keys, strict=True)):
+        if written_keys(events[index]) == keys:
+            continue
+        problems, event_id = strict.problems_in(events[index])
+        if problems:
+            batch.rejections[index] = Rejection(problems, event_id)
+            bad.append(place)
+    batch.drop(bad)

@@ -1,0 +1,94 @@
+"""From a request's body to its verdicts: split, check, append, answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from thumbline.problems import Problem
+
+from ..log.base import Appended, LogWriter
+from .batch import Batch, read_batch
+from .metrics import Metrics
+from .recent import RecentIds
+from .split import split
+from .verdicts import Rejection, Verdict, Verdicts
+
+
+class Intake:
+    """
+    Takes batches of events into the log.
+
+    Args:
+        writer: the log's end; used from many threads.
+        recent: ids known to be durable.
+        metrics: counts what happens.
+        now: Unix time in seconds.
+    """
+
+    def __init__(
+        self, writer: LogWriter, recent: RecentIds, metrics: Metrics, now: Callable[[], float] = time.time
+    ) -> None:
+        self._writer = writer
+        self._recent = recent
+        self._metrics = metrics
+        self._now = now
+
+    def take(self, project: str, body: bytes) -> Verdicts:
+        """
+        Put the good events of a body into the log; returns when they are on disk.
+
+        Raises:
+            RequestRefused: the body is no batch.
+            LogUnavailable: nothing is known to be stored.
+        """
+        events = split(body)
+        batch = read_batch(body, events, project, int(self._now() * 1000))
+        verdicts: list[Verdict] = ["accepted"] * len(events)
+        for index in batch.rejections:
+            verdicts[index] = "rejected"
+        twins = self._drop_duplicates(project, batch, verdicts)
+        if batch.records:
+            with self._metrics.appending():
+                appended = self._writer.append(batch.records)
+            _apply(appended, batch, verdicts)
+            self._recent.add(project, set(batch.ids))
+        for index, first in twins.items():
+            # A repeat is as durable as the event that it repeats; where that one was refused, it was
+            # never tried itself.
+            verdicts[index] = "duplicate" if verdicts[first] == "accepted" else "retry"
+        self._metrics.count_events(verdicts, batch)
+        return Verdicts(verdicts, batch.rejections)
+
+    def _drop_duplicates(self, project: str, batch: Batch, verdicts: list[Verdict]) -> dict[int, int]:
+        """Take repeats out of the batch; returns index -> index of the event in this batch that it repeats."""
+        ids = set(batch.ids)
+        known = self._recent.known(project, ids)
+        if not known and len(ids) == len(batch.ids):
+            return {}
+        first: dict[str, int] = {}
+        twins: dict[int, int] = {}
+        dropped: list[int] = []
+        for place, (index, event_id) in enumerate(zip(batch.indexes, batch.ids, strict=True)):
+            if event_id in known:
+                verdicts[index] = "duplicate"
+            elif event_id in first:
+                twins[index] = first[event_id]
+            else:
+                first[event_id] = index
+                continue
+            dropped.append(place)
+        batch.drop(dropped)
+        return twins
+
+
+def _apply(appended: Appended, batch: Batch, verdicts: list[Verdict]) -> None:
+    """Take out of the batch what the log did not take: what stays in it is on disk."""
+    for place, reason in appended.refused.items():
+        index = batch.indexes[place]
+        verdicts[index] = "rejected"
+        batch.rejections[index] = Rejection([Problem("", f"refused by the log: {reason}")], batch.ids[place])
+    for place in appended.failed:
+        verdicts[batch.indexes[place]] = "retry"
+    if appended.refused or appended.failed:
+        batch.drop(sorted({*appended.refused, *appended.failed}))

@@ -1,0 +1,58 @@
+"""One worker process: the application that granian imports by name, with its own log writer."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing import util
+
+from flask import Flask
+
+from ..keys import KeyStore
+from ..log import open_log
+from .app import create_app
+from .settings import CollectorSettings
+
+
+def create() -> Flask:
+    """
+    The application of this process, with settings from the environment.
+
+    The writer is made here, after the fork: neither SQLite connections nor Kafka producers survive one.
+
+    Raises:
+        LogUnavailable: the log cannot be reached.
+        LogMisconfigured: the log is not as it must be.
+    """
+    settings = CollectorSettings.from_environ()
+    writer = open_log(settings.log_url).writer()
+    app = create_app(settings, writer, KeyStore(settings.keys_path))
+    # Not `atexit`: worker processes of `multiprocessing` end without it.
+    util.Finalize(app, writer.close, exitpriority=100)
+    _end_with_parent()
+    _calm_collector()
+    return app
+
+
+def _calm_collector() -> None:
+    # A batch makes thousands of short-lived objects and no cycles: with the default threshold the
+    # garbage collector looks through everything again and again, for a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
+def _end_with_parent() -> None:
+    """Stop when the main process is gone, so that a killed one leaves no listener behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="thumbline-parent", daemon=True).start()

@@ -1,0 +1,225 @@
+"""
+The loader's loop: gather, land, tell the log.
+
+Positions live in the warehouse, beside the rows. Whatever happens to this process, the next one
+begins exactly where the last commit ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from thumbline_ingest.log import Bounds, Chunk, Log, LogUnavailable, Polled
+from thumbline_warehouse.errors import Fenced, LogChanged, WarehouseBusy
+from thumbline_warehouse.store import Landed, WarehouseStore
+
+from .batch import Batch
+from .poller import Poller
+from .settings import LoaderSettings
+
+_logger = logging.getLogger("thumbline.loader")
+
+
+class Loader:
+    """
+    Lands one log in one warehouse.
+
+    Args:
+        log: where to read.
+        store: where to land.
+        settings: how to work.
+        on_landed: called after each load.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        store: WarehouseStore,
+        settings: LoaderSettings | None = None,
+        on_landed: Callable[[Landed], None] | None = None,
+    ) -> None:
+        self.settings = settings or LoaderSettings()
+        self._log = log
+        self._store = store
+        self._on_landed = on_landed
+        self._log_id = ""
+        self._expected: dict[int, int] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._lost: dict[int, int] = {}
+        self._poller = Poller(lambda: log.reader(self.settings.member), self._note_unavailable)
+        self._progress_at = self._checked_at = self._compacted_at = time.monotonic()
+        self._loads_since_compaction = 0
+        self._noted_at = 0.0
+
+    def run(self, stop: threading.Event, until_empty: bool = False) -> None:
+        """
+        Land until `stop` is set.
+
+        Args:
+            stop: ends the loop after the load under way.
+            until_empty: also end when everything that the log held at the start is landed.
+
+        Raises:
+            LogChanged: the log was made anew, lost partitions, or lost records that were not landed.
+            LogMisconfigured: the log does not exist.
+        """
+        ends = self._begin(stop)
+        self._poller.start()
+        try:
+            while not stop.is_set():
+                self._load(self._gather(stop))
+                self._maintain()
+                if until_empty and self._has_reached(ends):
+                    return
+        finally:
+            self._poller.close()
+
+    def _begin(self, stop: threading.Event) -> dict[int, Bounds]:
+        while True:
+            try:
+                identity = self._log.identity()
+                self._log_id = identity.id
+                self._store.register_log(
+                    identity.id, identity.name, identity.partitions, accept_new=self.settings.accept_new_log
+                )
+                return self._log.bounds()
+            except LogUnavailable as error:
+                self._note_unavailable(error)
+                if stop.wait(error.retry_after_s):
+                    return {}
+
+    def _gather(self, stop: threading.Event) -> Batch:
+        batch = Batch(self.settings, self._expected)
+        while not stop.is_set() and not batch.is_full:
+            wait_s = batch.waits_s
+            if wait_s <= 0:
+                break
+            # In steps, so that a stop or a time for maintenance is not missed.
+            polled = self._poller.get(min(wait_s, 0.2))
+            if polled is None:
+                if batch.waits_s == self.settings.max_batch_age_s:
+                    break
+                continue
+            if polled.newly_assigned:
+                self._place(polled)
+                # What was gathered is landed first: its partitions may be others' by now.
+                self._take(batch, polled)
+                break
+            self._take(batch, polled)
+        return batch
+
+    def _take(self, batch: Batch, polled: Polled) -> None:
+        self._assigned = polled.assigned
+        for chunk in polled.chunks:
+            lost = self._lost.pop(chunk.partition, 0) or self._expired(chunk)
+            batch.add(chunk, lost)
+
+    def _load(self, batch: Batch) -> None:
+        records = batch.records()
+        if not records:
+            return
+        while True:
+            try:
+                landed = self._store.land(self._log_id, records)
+            except WarehouseBusy as error:
+                _logger.warning("warehouse is busy, trying again: %s", error)
+                continue
+            except Fenced as fenced:
+                _logger.warning("another loader has landed partitions %s", sorted(fenced.positions))
+                self._expected |= fenced.positions
+                self._poller.seek({p: n for p, n in fenced.positions.items() if p in self._assigned})
+                return
+            break
+        moved = {r.partition: r.next for r in records}
+        self._expected |= moved
+        self._poller.landed(moved)
+        self._progress_at = time.monotonic()
+        self._loads_since_compaction += 1
+        if self._on_landed is not None:
+            self._on_landed(landed)
+
+    def _place(self, polled: Polled) -> None:
+        stored = self._store.positions(self._log_id)
+        bounds = self._bounds_of(polled.newly_assigned)
+        positions: dict[int, int] = {}
+        for partition in polled.newly_assigned:
+            position, held = stored.get(partition, 0), bounds[partition]
+            if position > held.end:
+                raise LogChanged(
+                    f"partition {partition} of the log ends at {held.end}, but {position} of it are landed: it was cut "
+                    "short or restored from an older copy"
+                )
+            if position < held.start:
+                self._lost[partition] = self._allow_gap(partition, position, held.start)
+            positions[partition] = position
+        self._expected |= positions
+        self._poller.seek(positions)
+        self._progress_at = time.monotonic()
+
+    def _bounds_of(self, partitions: frozenset[int]) -> dict[int, Bounds]:
+        while True:
+            try:
+                bounds = self._log.bounds()
+            except LogUnavailable as error:
+                self._note_unavailable(error)
+                time.sleep(error.retry_after_s)
+                continue
+            return {partition: bounds[partition] for partition in partitions}
+
+    def _expired(self, chunk: Chunk) -> int:
+        # A gap inside a chunk is Kafka's own (compaction); one that the log's start has moved into is
+        # retention that has overtaken the loader.
+        if not chunk.positions or chunk.positions[0] == chunk.first:
+            return 0
+        start = self._bounds_of(frozenset({chunk.partition}))[chunk.partition].start
+        return self._allow_gap(chunk.partition, chunk.first, start) if start > chunk.first else 0
+
+    def _allow_gap(self, partition: int, position: int, start: int) -> int:
+        lost = start - position
+        if not self.settings.accept_gap:
+            raise LogChanged(
+                f"partition {partition} of the log begins at {start}, but only {position} of it are landed: {lost} records "
+                "were dropped unread. To go on and count them as lost: thumbline load --accept-gap"
+            )
+        _logger.error("partition %d: %d records were dropped by the log before they were landed", partition, lost)
+        return lost
+
+    def _maintain(self) -> None:
+        now = time.monotonic()
+        if now - self._checked_at >= self.settings.check_interval_s:
+            self._checked_at = now
+            self._check_log()
+        if self._loads_since_compaction and now - self._compacted_at >= self.settings.compact_interval_s:
+            self._store.compact()
+            self._compacted_at = time.monotonic()
+            self._loads_since_compaction = 0
+
+    def _check_log(self) -> None:
+        try:
+            identity = self._log.identity()
+            self._store.register_log(identity.id, identity.name, identity.partitions)
+            self._look_for_stall(self._log.bounds())
+        except LogUnavailable as error:
+            self._note_unavailable(error)
+
+    def _look_for_stall(self, bounds: dict[int, Bounds]) -> None:
+        waiting = [p for p in self._assigned if p in bounds and bounds[p].end > self._expected.get(p, 0)]
+        if not waiting:
+            self._progress_at = time.monotonic()
+        elif time.monotonic() - self._progress_at > self.settings.stall_after_s:
+            _logger.error("partitions %s grow but bring no records: making the reader anew", waiting)
+            self._progress_at = time.monotonic()
+            self._poller.restart()
+
+    def _has_reached(self, ends: dict[int, Bounds]) -> bool:
+        stored = self._store.positions(self._log_id)
+        return all(stored.get(partition, 0) >= held.end for partition, held in ends.items() if held.end > held.start)
+
+    def _note_unavailable(self, error: LogUnavailable) -> None:
+        now = time.monotonic()
+        if now - self._noted_at > 10:
+            self._noted_at = now
+            _logger.warning("the log cannot be read: %s", error)

@@ -1,0 +1,223 @@
+"""What lies behind a client: buffer, sender and spool, through fork and to the end of the process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import _exit
+from ._buffer import NEVER, Buffer
+from ._encode import Encoder, Item, TooLarge
+from ._log import QuietLog
+from ._sender import Sender
+from .errors import InvalidEvent
+from .settings import DEFAULT_SPOOL, ClientSettings, default_spool_directory
+from .spool import FileSpool
+from .stats import Drop
+
+if TYPE_CHECKING:
+    from ._buffer import Entry
+    from ._encode import Draft
+    from .clock import Clock
+    from .spool import Spool
+    from .stats import DropReason, OnDrop, Stats
+    from .transport import Transport
+
+_log = QuietLog("client")
+
+_POLL_MIN_S = 0.001
+_POLL_MAX_S = 0.02
+
+
+class Pipeline:
+    """
+    Takes events and answers for them until the process ends.
+
+    Args:
+        settings: the client's.
+        transport: carries batches.
+        clock: the time.
+        on_drop: told of each event that is given up.
+    """
+
+    def __init__(self, settings: ClientSettings, transport: Transport, clock: Clock, on_drop: OnDrop) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._clock = clock
+        self._on_drop = on_drop
+        self._encode = Encoder(settings)
+        self._eager = settings.debug or settings.durable
+        self._spool = _spool_of(settings)
+        self._begin()
+        _exit.register(self)
+
+    def record(self, size: int, event_id: str, fields: dict[str, Any]) -> None:
+        """
+        Take one event.
+
+        Args:
+            size: estimate of the memory that `fields` take.
+            event_id: its id.
+            fields: its other fields, not changed by anyone afterwards.
+
+        Raises:
+            InvalidEvent: with `debug` only.
+        """
+        now_ns = self._clock.now_ns()
+        if self._eager:
+            self._record_eagerly(event_id, now_ns, fields)
+        elif self._buffer.put(size, event_id, now_ns, fields):
+            self._sender.notice()
+        else:
+            self._overflow(event_id, now_ns, fields)
+
+    def refuse(self, reason: DropReason, event_id: str, error: InvalidEvent | None = None) -> None:
+        """Count an event that never came to be."""
+        self._sender.drop(Drop(reason, event_id, error.problems if error else ()), in_flight=False)
+
+    def stats(self) -> Stats:
+        """All counts at one moment."""
+        return self._buffer.stats()
+
+    def mark(self) -> int:
+        """What `is_delivered` is to wait for: everything recorded so far. Makes the sender hurry."""
+        return self._buffer.last_sequence
+
+    def hurry(self, timeout_s: float) -> None:
+        """Deliver without delay for a while."""
+        self._sender.hurry(self._clock.monotonic_s() + timeout_s)
+
+    def is_delivered(self, mark: int) -> bool:
+        """Whether everything up to a mark has its end."""
+        return self._sender.delivered(mark)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything recorded so far has its end; False when time ran out."""
+        deadline_s = time.monotonic() + timeout_s
+        mark = self.mark()
+        self.hurry(timeout_s)
+        pause_s = _POLL_MIN_S
+        while not self.is_delivered(mark):
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or self._sender.is_current:
+                return False
+            if self._sender.is_running:
+                time.sleep(min(pause_s, left_s))
+                pause_s = min(2 * pause_s, _POLL_MAX_S)
+            else:
+                self._sender.step_here(left_s)
+        return True
+
+    def stop_intake(self, timeout_s: float) -> None:
+        """Take no more events and hurry with the rest."""
+        with self._buffer.lock:
+            self._buffer.closed = True
+        self.hurry(timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """Deliver what is left within a time, spool the rest; False when there was a rest."""
+        if self._is_closed:
+            return True
+        self._is_closed = True
+        try:
+            self.stop_intake(timeout_s)
+            return self.flush(timeout_s)
+        finally:  # also on Ctrl-C: whoever is in a hurry must not lose events by it
+            self._finish()
+
+    def retire(self) -> None:
+        """Nobody records any more: end the thread when everything is delivered. Only sets a flag."""
+        self._sender.retiring = True
+
+    def after_fork(self) -> None:
+        """In the child: what is under way is the parent's."""
+        if self._spool is not None:
+            self._spool.after_fork()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._is_closed = False
+        self._buffer = Buffer(self._settings.max_queue_bytes)
+        self._sender = Sender(
+            self._buffer, self._encode, self._transport, self._spool, self._settings, self._clock, self._on_drop
+        )
+
+    def _record_eagerly(self, event_id: str, now_ns: int, fields: dict[str, Any]) -> None:
+        if self._buffer.closed:
+            self.refuse("shutdown", event_id)
+            return
+        draft: Draft = (0, self._buffer.begin(), event_id, now_ns, fields)
+        encoded = self._sender.encode(draft)
+        if isinstance(encoded, Drop):
+            self._sender.drop(encoded)
+            if self._settings.debug and encoded.problems:
+                raise Counted(encoded.problems)
+            return
+        has_room = self._buffer.fits(encoded.size)
+        if self._settings.durable:
+            encoded = encoded._replace(receipt=self._append(encoded, held=has_room))
+        if not has_room:
+            self._keep(encoded, "queue_full")
+        elif not self._buffer.push(encoded):
+            self._keep(encoded, "shutdown")
+        self._sender.notice()
+
+    def _overflow(self, event_id: str, now_ns: int, fields: dict[str, Any]) -> None:
+        if self._buffer.closed or self._spool is None:
+            self.refuse("shutdown" if self._buffer.closed else "queue_full", event_id)
+            return
+        # On the caller's thread: slower than the queue, and faster than losing the event.
+        self._encode_and_keep((0, self._buffer.begin(), event_id, now_ns, fields), "queue_full")
+        self._sender.notice()
+
+    def _finish(self) -> None:
+        reason: DropReason = "unauthorized" if self._sender.unauthorized else "shutdown"
+        for entry in [*self._sender.halt(), *self._buffer.take(NEVER, NEVER)]:
+            self._encode_and_keep(entry, reason)
+        try:
+            if self._spool is not None:
+                self._spool.close()
+            self._transport.close()
+        except Exception as error:  # noqa: BLE001 - both may be the host's
+            _log.warning("close", "closing failed: %s", type(error).__name__)
+        _exit.unregister(self)
+
+    def _encode_and_keep(self, entry: Entry, otherwise: DropReason) -> None:
+        encoded = self._sender.encode(entry)
+        if isinstance(encoded, Drop):
+            self._sender.drop(encoded)
+        else:
+            self._keep(encoded, otherwise)
+
+    def _keep(self, item: Item, otherwise: DropReason) -> None:
+        # On disk already, or put there now; else given up, for the reason that it was to be kept.
+        if item.receipt is not None or self._append(item, held=False, otherwise=otherwise) is not None:
+            self._buffer.spool()
+
+    def _append(self, item: Item, *, held: bool, otherwise: DropReason | None = None) -> str | None:
+        reason = otherwise
+        if self._spool is not None:
+            try:
+                receipt = self._spool.append(item.event_id, item.data, held=held)
+            except OSError as error:
+                _log.warning("spool", "the spool cannot be written, memory only: %s", type(error).__name__)
+            else:
+                if receipt is not None:
+                    return receipt
+                reason = reason and "spool_full"
+        if reason is not None:
+            self._sender.drop(Drop(reason, item.event_id))
+        return None
+
+
+class Counted(InvalidEvent):
+    """An invalid event that is in the books already."""
+
+
+def _spool_of(settings: ClientSettings) -> Spool | None:
+    spool = settings.spool
+    if spool is None or hasattr(spool, "append"):
+        return spool  # type: ignore[return-value]
+    directory = default_spool_directory(settings) if spool == DEFAULT_SPOOL else spool
+    return FileSpool(directory, max_bytes=settings.spool_max_bytes)

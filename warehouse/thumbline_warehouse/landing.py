@@ -1,0 +1,240 @@
+"""
+From a batch of records to rows: parsing, checking and de-duplicating, all inside DuckDB.
+
+    {"v":1,"project":"demo","received_at":1764000000000,"event":{"kind":"thumb","event_id":"0192...",
+     "occurred_at":"2026-11-24T10:00:00Z","rater":{"id":"h1:9c"},"target_id":"a-1","value":"up"}}
+    ->  events(event_id=0192..., kind='thumb', project='demo', rater_id='h1:9c', target_id='a-1', value='up', ...)
+
+The collector has checked each event against the contract. Here is checked again only what a row
+cannot do without: other producers may write to the topic too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from thumbline.events import KINDS
+
+from .schema import EVENTS, quoted
+
+ENVELOPE_VERSION: Final = 1
+
+# Ids minted within this long before the newest one of a batch are looked up by range, which reads
+# next to nothing; older ones (a client that was offline, a host's own ids) are looked up alone.
+_RECENT_MS: Final = 60 * 60 * 1000
+
+_RATER: Final = {"id": "VARCHAR", "kind": "VARCHAR", "wrote_prompt": "BOOLEAN"}
+
+
+def _parse_schema() -> str:
+    event: dict[str, Any] = {column.name: _json_type(column.json) for column in EVENTS if column.json}
+    envelope = {"v": "INTEGER", "project": "VARCHAR", "received_at": "BIGINT", "extra": "JSON"}
+    return json.dumps(envelope | {"event": event | {"rater": _RATER}})
+
+
+def _json_type(sql_type: str) -> Any:
+    # A list type is written as a JSON list of its element's type.
+    return [_json_type(sql_type[:-2])] if sql_type.endswith("[]") else sql_type
+
+
+_EXPRESSIONS: Final = {
+    "project": "r.project",
+    "occurred_at": "make_timestamp(epoch_us(e.occurred_at))",
+    "received_at": "make_timestamp(r.received_at * 1000)",
+    "rater_id": "e.rater.id",
+    "rater_kind": "CASE WHEN e.rater IS NOT NULL THEN coalesce(e.rater.kind, 'human') END",
+    "rater_wrote_prompt": "e.rater.wrote_prompt",
+    "training_consent": "coalesce(e.training_consent, 'unknown')",
+    "target_type": "coalesce(e.target_type, CASE WHEN e.kind IN ('pick', 'ranking') THEN 'comparison' "
+    "WHEN e.target_id IS NOT NULL THEN 'completion' END)",
+    "scale_min": "CASE WHEN e.kind = 'rating' THEN coalesce(e.scale_min, 1) END",
+    "scale_max": "CASE WHEN e.kind = 'rating' THEN coalesce(e.scale_max, 5) END",
+    "state": "CASE WHEN e.kind = 'exposure' THEN coalesce(e.state, 'shown') END",
+    "extra": "r.extra",
+}
+
+_KIND_LIST: Final = ", ".join(f"'{kind}'" for kind in KINDS)
+
+# What a row cannot do without; the first that holds is the reason for quarantine.
+_CHECKS: Final = (
+    ("r IS NULL", "not UTF-8 JSON"),
+    ("r.v IS NULL OR e IS NULL OR r.project IS NULL OR r.received_at IS NULL", "not an envelope of the collector"),
+    (f"r.v > {ENVELOPE_VERSION}", "envelope of a newer version: update this loader"),
+    ("e.event_id IS NULL", "event_id: missing or not a UUID"),
+    (f"e.kind IS NULL OR e.kind NOT IN ({_KIND_LIST})", f"kind: must be one of {', '.join(KINDS)}"),
+    ("e.occurred_at IS NULL", "occurred_at: missing or not a time"),
+    ("e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'signal') AND e.target_id IS NULL", "target_id: missing"),
+    ("e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'consent') AND e.rater.id IS NULL", "rater.id: missing"),
+    ("e.kind = 'completion' AND (e.completion_id IS NULL OR e.messages IS NULL OR e.response IS NULL OR e.model IS NULL)",
+     "completion: completion_id, messages, response and model must be set"),
+    ("e.kind = 'comparison' AND (e.comparison_id IS NULL OR coalesce(len(e.completion_ids), 0) < 2)",
+     "comparison: comparison_id and at least 2 completion_ids must be set"),
+    ("e.kind = 'thumb' AND coalesce(e.value, '') NOT IN ('up', 'down', 'retracted')", "value: must be up, down or retracted"),
+    ("e.kind = 'pick' AND coalesce(e.outcome, '') NOT IN ('winner', 'tie', 'both_bad', 'skip', 'retracted')",
+     "outcome: must be winner, tie, both_bad, skip or retracted"),
+    ("e.kind = 'edit' AND e.response IS NULL", "response: missing"),
+    ("e.kind = 'signal' AND e.name IS NULL", "name: missing"),
+)
+
+
+def _stage_sql() -> str:
+    columns = [
+        f"{_EXPRESSIONS.get(column.name, f'e.{quoted(column.name)}')} AS {quoted(column.name)}"
+        for column in EVENTS
+        if column.name != "load_id"
+    ]
+    cases = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in _CHECKS)
+    return (
+        f"CREATE OR REPLACE TEMP TABLE staged AS SELECT partition, position, CASE {cases} END AS reason, {', '.join(columns)} "
+        f"FROM (SELECT partition, position, r, r.event AS e FROM (SELECT partition, position, "
+        f"TRY(from_json(record, '{_parse_schema()}')) AS r FROM records))"
+    )
+
+
+_STAGE: Final = _stage_sql()
+_COLUMNS: Final = ", ".join(quoted(column.name) for column in EVENTS)
+_VALUES: Final = ", ".join("$load_id" if column.name == "load_id" else quoted(column.name) for column in EVENTS)
+
+
+@dataclass(frozen=True)
+class Records:
+    """
+    Consecutive records of one partition, to be landed together.
+
+    Attributes:
+        partition: the partition.
+        first: position from which they were read.
+        next: position to read from afterwards.
+        positions: position of each value.
+        values: the records as bytes.
+        lost: positions before `first` that the log no longer had.
+    """
+
+    partition: int
+    first: int
+    next: int
+    positions: Sequence[int]
+    values: Sequence[bytes]
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the records of a partition; `records = landed + duplicates + quarantined`."""
+
+    records: int
+    landed: int
+    duplicates: int
+    quarantined: int
+
+
+def stage(db: duckdb.DuckDBPyConnection, batch: Iterable[Records]) -> None:
+    """Parse and check a batch into the temporary table `staged` (no transaction needed)."""
+    records = _arrow(list(batch))
+    db.register("records", records)
+    try:
+        db.execute(_STAGE)
+        # The few that failed keep their bytes; the many that did not are not copied.
+        db.execute(
+            "CREATE OR REPLACE TEMP TABLE rejects AS SELECT s.partition, s.position, s.reason, r.bytes "
+            "FROM (SELECT partition, position, reason FROM staged WHERE reason IS NOT NULL) s "
+            "JOIN records r USING (partition, position)"
+        )
+    finally:
+        db.unregister("records")
+
+
+def insert(db: duckdb.DuckDBPyConnection, log_id: str, load_id: int) -> dict[int, Counts]:
+    """
+    Move what is staged into `events` and `quarantine`, inside the caller's transaction.
+
+    Each `event_id` lands once: the first of a batch wins, and none that is in the table already.
+    """
+    _choose_fresh(db)
+    db.execute(
+        f"INSERT INTO events ({_COLUMNS}) SELECT {_VALUES} FROM staged WHERE rowid IN (SELECT row FROM fresh)",
+        {"load_id": load_id},
+    )
+    counts = _counts(db)
+    if any(count.quarantined for count in counts.values()):
+        db.execute(
+            "INSERT INTO quarantine SELECT $log_id, partition, position, reason, bytes, $load_id, "
+            "make_timestamp(epoch_us(now())) FROM rejects",
+            {"log_id": log_id, "load_id": load_id},
+        )
+    return counts
+
+
+def _choose_fresh(db: duckdb.DuckDBPyConnection) -> None:
+    # Ids and row numbers only: the wide rows are touched once, by the insert.
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT event_id, min(rowid) AS row FROM staged "
+        "WHERE reason IS NULL GROUP BY event_id"
+    )
+    found = db.execute("SELECT max(event_id) FROM fresh WHERE substr(event_id::VARCHAR, 15, 1) = '7'").fetchone()
+    newest = found[0] if found else None
+    if newest is None:
+        _drop_known(db, "true", "true")
+        return
+    recent = _uuid_at(max(0, (newest.int >> 80) - _RECENT_MS))
+    window = f"event_id >= '{recent}'::UUID AND event_id <= '{newest}'::UUID"
+    low = db.execute(f"SELECT min(event_id) FROM fresh WHERE {window}").fetchone()
+    narrow = f"event_id >= '{low[0]}'::UUID AND event_id <= '{newest}'::UUID" if low else window
+    _drop_known(db, window, narrow)
+    (late,) = db.execute(f"SELECT count(*) FROM fresh WHERE NOT ({window})").fetchone() or (0,)
+    if late:
+        _drop_known(db, f"NOT ({window})", "true")
+
+
+def _drop_known(db: duckdb.DuckDBPyConnection, of_fresh: str, of_events: str) -> None:
+    # The bounds are literals so that files and row groups outside them are never opened.
+    db.execute(
+        f"DELETE FROM fresh WHERE ({of_fresh}) AND event_id IN (SELECT event_id FROM events WHERE ({of_events}) "
+        f"AND event_id IN (SELECT event_id FROM fresh WHERE {of_fresh}))"
+    )
+
+
+def _counts(db: duckdb.DuckDBPyConnection) -> dict[int, Counts]:
+    rows = db.execute(
+        "SELECT partition, count(*), count(*) FILTER (reason IS NOT NULL), "
+        "count(*) FILTER (rowid IN (SELECT row FROM fresh)) FROM staged GROUP BY partition"
+    ).fetchall()
+    return {part: Counts(total, landed, total - landed - bad, bad) for part, total, bad, landed in rows}
+
+
+def _uuid_at(ms: int) -> str:
+    text = f"{ms:012x}" + "0" * 20
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _arrow(batch: Sequence[Records]) -> pa.Table:
+    values = [value for records in batch for value in records.values]
+    binary = pa.array(values, pa.large_binary())
+    return pa.table(
+        {
+            "partition": pa.concat_arrays([pa.repeat(pa.scalar(r.partition, pa.int32()), len(r.values)) for r in batch]),
+            "position": pa.concat_arrays([pa.array(r.positions, pa.int64()) for r in batch]),
+            "record": _text(binary, values),
+            "bytes": binary,
+        }
+    )
+
+
+def _text(binary: pa.Array, values: Sequence[bytes]) -> pa.Array:
+    try:
+        return binary.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return pa.array([_decoded(value) for value in values], pa.large_string())
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None

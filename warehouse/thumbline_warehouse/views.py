@@ -1,0 +1,292 @@
+"""
+The views: what analysts query. Each carries its rule beside it and its comments in the database.
+
+All ids are unique within a project only, so every join and every group names the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from .schema import EVENTS, quoted
+
+_COMMENTS: Final = {column.name: column.comment for column in EVENTS}
+
+_BASE: Final = ("event_id", "project", "occurred_at", "received_at", "load_id")
+_RATER: Final = ("rater_id", "rater_kind", "rater_wrote_prompt")
+_PLACE: Final = ("conversation_id", "app", "surface", "app_version", "sdk", "training_consent", "properties", "extra")
+_TARGET: Final = ("target_type", "target_id")
+_WORDS: Final = ("tags", "comment")
+_ANSWER: Final = ("completion_id", "messages", "response", "tools", "model", "policy", "sampling", "latency_ms", "turn",
+                  "parent_id", "author")
+
+# The 97.5% quantile of the normal distribution: 95% intervals.
+_Z: Final = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    One view.
+
+    Attributes:
+        name: its name.
+        comment: what a row is.
+        sql: its query; table and view names without a qualifier.
+        columns: column -> what it means; columns named in `events` take their comment from there.
+    """
+
+    name: str
+    comment: str
+    sql: str
+    columns: dict[str, str] = field(default_factory=dict)
+
+    def column_comment(self, name: str) -> str:
+        """What a column of this view means."""
+        return self.columns.get(name) or _COMMENTS[name]
+
+
+def wilson(hits: str, total: str) -> tuple[str, str]:
+    """
+    SQL of the lower and upper end of Wilson's 95% score interval of a rate; NULL where `total` is 0.
+
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+    """
+    rate = f"(({hits}) / nullif({total}, 0)::DOUBLE)"
+    middle = f"({rate} + {_Z**2 / 2} / ({total}))"
+    half = f"({_Z} * sqrt({rate} * (1 - {rate}) / ({total}) + {_Z**2 / 4} / (({total})::DOUBLE ** 2)))"
+    scale = f"(1 + {_Z**2} / ({total}))"
+    # greatest() and least() pass over NULL, which would make 0 and 1 of "no votes".
+    ends = f"greatest(0, ({middle} - {half}) / {scale})", f"least(1, ({middle} + {half}) / {scale})"
+    low, high = (f"CASE WHEN ({total}) > 0 THEN {end} END" for end in ends)
+    return low, high
+
+
+def _rate(name: str, hits: str, total: str) -> str:
+    low, high = wilson(hits, total)
+    return f"{hits} / nullif({total}, 0)::DOUBLE AS {name}, {low} AS {name}_low, {high} AS {name}_high"
+
+
+def _select(*columns: str) -> str:
+    return "SELECT " + ", ".join(quoted(name) for name in columns)
+
+
+def _kind(name: str, comment: str, kind: str, *groups: tuple[str, ...], first_of: str = "") -> View:
+    sql = f"{_select(*(c for group in groups for c in group))} FROM events WHERE kind = '{kind}'"
+    if first_of:
+        # Ids only in the grouping: the texts of a million answers are never held in memory for it.
+        sql += (
+            f" AND event_id IN (SELECT arg_min(event_id, (occurred_at, event_id)) FROM events WHERE kind = '{kind}' "
+            f"GROUP BY project, {first_of})"
+        )
+    return View(name, comment, sql)
+
+
+_KIND_VIEWS: Final = (
+    _kind("completions", "Answers, one row per project and completion_id (the first one logged).", "completion",
+          _BASE, _ANSWER, _PLACE, first_of="completion_id"),
+    _kind("comparisons", "Answers shown side by side, one row per project and comparison_id.", "comparison",
+          _BASE, ("comparison_id", "completion_ids", "probability"), _PLACE, first_of="comparison_id"),
+    _kind("exposures", "The rating control was shown, seen or dismissed; every event.", "exposure",
+          _BASE, _RATER, _TARGET, ("state",), _PLACE),
+    _kind("thumbs", "Thumbs, every event: also earlier votes and votes taken back. See current_votes.", "thumb",
+          _BASE, ("sequence",), _RATER, _TARGET, ("value",), _WORDS, _PLACE),
+    _kind("picks", "Picks, every event: also earlier ones. See current_votes and pick_results.", "pick",
+          _BASE, ("sequence",), _RATER, _TARGET, ("outcome", "winner_id", "strength", "scale"), _WORDS, _PLACE),
+    _kind("ratings", "Ratings, every event. See current_votes.", "rating",
+          _BASE, ("sequence",), _RATER, _TARGET, ("score", "scale_min", "scale_max"), _WORDS, _PLACE),
+    _kind("rankings", "Rankings, every event. See current_votes.", "ranking",
+          _BASE, ("sequence",), _RATER, _TARGET, ("ranks", "comment"), _PLACE),
+    _kind("edits", "The raters' own versions of answers, every event. See current_votes.", "edit",
+          _BASE, ("sequence",), _RATER, _TARGET, ("response", "comment"), _PLACE),
+    _kind("marks", "Marked spans of answers, every event.", "mark",
+          _BASE, _RATER, _TARGET, ("start", "end", "text_sha256"), _WORDS, _PLACE),
+    View("signals", "Implicit signals: copy, regenerate, share, abandon ...; never summed with thumbs.",
+         f"{_select(*_BASE, *_RATER, *_TARGET, 'name')}, TRY_CAST(value AS DOUBLE) AS value, "
+         + ", ".join(quoted(c) for c in _PLACE) + " FROM events WHERE kind = 'signal'",
+         {"value": "a number that goes with it"}),
+    _kind("consents", "Training consents given and withdrawn, every event. See current_consents.", "consent",
+          _BASE, ("sequence",), _RATER, _PLACE),
+)
+
+# An opinion is keyed by (target, rater, kind). The latest by client time, then client sequence, then
+# event_id is the current one, whole: tags and comment are those of that event and of none before.
+# One that takes the vote back leaves no row.
+_CURRENT_VOTES: Final = f"""
+{_select("event_id", "kind", *_BASE[1:], "sequence", *_RATER, *_TARGET)},
+       CASE WHEN kind = 'thumb' THEN value END AS value,
+       outcome, winner_id, strength, scale, score, scale_min, scale_max, ranks,
+       CASE WHEN kind = 'edit' THEN response END AS response,
+       {", ".join(quoted(c) for c in (*_WORDS, *_PLACE))}
+FROM events
+WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')
+  AND event_id IN (
+    SELECT arg_max(event_id, (occurred_at, coalesce(sequence, -1), event_id))
+    FROM events
+    WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')
+    GROUP BY project, kind, target_type, target_id, rater_id)
+  AND NOT (kind = 'thumb' AND value = 'retracted')
+  AND NOT (kind = 'pick' AND outcome = 'retracted')
+  AND NOT (kind = 'rating' AND score IS NULL)
+  AND NOT (kind = 'ranking' AND len(ranks) = 0)
+"""
+
+# The cohort is the answers of a day: exposures and votes count for the day of the answer, so that
+# numerator and denominator are of the same answers however late a vote comes.
+_THUMB_RATES: Final = f"""
+WITH answers AS (SELECT project, completion_id, model, policy, occurred_at::DATE AS day FROM completions),
+     seen AS (SELECT DISTINCT project, target_id, rater_id, rater_kind FROM exposures
+              WHERE target_type = 'completion' AND state IN ('shown', 'seen')),
+     voted AS (SELECT project, target_id, rater_id, rater_kind, value FROM current_votes WHERE kind = 'thumb'),
+     pairs AS (SELECT coalesce(v.project, s.project) AS project, coalesce(v.target_id, s.target_id) AS target_id,
+                     coalesce(v.rater_kind, s.rater_kind) AS rater_kind,
+                     s.rater_id IS NOT NULL AS is_exposed, v.value
+              FROM voted v FULL JOIN seen s
+                ON v.project = s.project AND v.target_id = s.target_id AND v.rater_id = s.rater_id),
+     counted AS (SELECT b.project, a.model, a.policy, a.day, b.rater_kind,
+                        count(*) FILTER (is_exposed) AS exposures,
+                        count(*) FILTER (is_exposed AND value IS NOT NULL) AS exposed_votes,
+                        count(value) AS votes,
+                        count(*) FILTER (value = 'up') AS ups,
+                        count(*) FILTER (value = 'down') AS downs
+                 FROM pairs b JOIN answers a ON a.project = b.project AND a.completion_id = b.target_id
+                 GROUP BY ALL)
+SELECT project, model, policy, day, rater_kind, exposures, exposed_votes, votes, ups, downs,
+       {_rate("response_rate", "exposed_votes", "exposures")},
+       {_rate("approval_rate", "ups", "votes")}
+FROM counted
+"""
+
+_PICK_RESULTS: Final = """
+WITH shown AS (SELECT project, comparison_id, completion_ids, probability, conversation_id FROM comparisons),
+     models AS (SELECT project, completion_id, model, policy FROM completions)
+SELECT v.event_id, v.project, v.occurred_at, v.load_id, v.target_id AS comparison_id, v.rater_id, v.rater_kind,
+       v.outcome,
+       CASE WHEN v.outcome <> 'winner' THEN v.outcome
+            ELSE coalesce(['first', 'second', 'third', 'fourth'][list_position(s.completion_ids, v.winner_id)], 'later') END AS result,
+       list_position(s.completion_ids, v.winner_id) AS winner_position,
+       v.winner_id, w.model AS winner_model, w.policy AS winner_policy,
+       s.completion_ids, s.completion_ids[1] AS first_id, a.model AS first_model, s.completion_ids[2] AS second_id,
+       b.model AS second_model, s.probability, v.strength, v.scale, v.tags, v.comment,
+       coalesce(v.conversation_id, s.conversation_id) AS conversation_id
+FROM current_votes v
+JOIN shown s ON s.project = v.project AND s.comparison_id = v.target_id
+LEFT JOIN models w ON w.project = v.project AND w.completion_id = v.winner_id
+LEFT JOIN models a ON a.project = v.project AND a.completion_id = s.completion_ids[1]
+LEFT JOIN models b ON b.project = v.project AND b.completion_id = s.completion_ids[2]
+WHERE v.kind = 'pick'
+"""
+
+_PICK_RATES: Final = f"""
+WITH sides AS (
+  SELECT project, rater_kind, first_model AS model, second_model AS opponent, result = 'first' AS is_won,
+         result = 'second' AS is_lost, result FROM pick_results WHERE len(completion_ids) = 2
+  UNION ALL
+  SELECT project, rater_kind, second_model, first_model, result = 'second', result = 'first', result
+  FROM pick_results WHERE len(completion_ids) = 2),
+     counted AS (
+  SELECT project, rater_kind, model, opponent, count(*) AS picks, count(*) FILTER (is_won) AS wins,
+         count(*) FILTER (is_lost) AS losses, count(*) FILTER (result = 'tie') AS ties,
+         count(*) FILTER (result = 'both_bad') AS both_bad, count(*) FILTER (result = 'skip') AS skips
+  FROM sides WHERE model IS NOT NULL AND opponent IS NOT NULL GROUP BY ALL)
+SELECT *, {_rate("win_rate", "wins", "(wins + losses)")} FROM counted
+"""
+
+_ORPHANS: Final = """
+WITH votes AS (SELECT event_id, kind, project, occurred_at, received_at, target_type, target_id, rater_id FROM events
+               WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark') AND target_type <> 'conversation'),
+     shown AS (SELECT DISTINCT project, comparison_id, unnest(completion_ids) AS completion_id FROM events
+               WHERE kind = 'comparison'),
+     answers AS (SELECT DISTINCT project, completion_id FROM events WHERE kind = 'completion'),
+     missing AS (
+  SELECT v.*, 'completion' AS missing FROM votes v ANTI JOIN answers a
+    ON a.project = v.project AND a.completion_id = v.target_id WHERE v.target_type = 'completion'
+  UNION ALL
+  SELECT v.*, 'comparison' FROM votes v ANTI JOIN shown s
+    ON s.project = v.project AND s.comparison_id = v.target_id WHERE v.target_type = 'comparison'
+  UNION ALL
+  SELECT DISTINCT v.*, 'completion' FROM votes v JOIN shown s
+    ON s.project = v.project AND s.comparison_id = v.target_id
+    ANTI JOIN answers a ON a.project = s.project AND a.completion_id = s.completion_id
+    WHERE v.target_type = 'comparison')
+SELECT *, epoch(make_timestamp(epoch_us(now())) - received_at) AS age_s FROM missing
+"""
+
+_INTERVAL: Final = "of its 95% Wilson interval"
+
+VIEWS: Final = (
+    *_KIND_VIEWS,
+    View(
+        "current_votes",
+        "The latest opinion per target, rater and kind, with that event's own tags and comment; votes taken back have no row.",
+        _CURRENT_VOTES,
+        {"value": "thumb: up or down", "response": "edit: the answer as the rater would have it"},
+    ),
+    View(
+        "current_consents",
+        "The latest training consent of each person; it wins over the consent on their other events.",
+        "SELECT project, rater_id AS person_id, "
+        "arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) AS training_consent, "
+        "max(occurred_at) AS occurred_at FROM events WHERE kind = 'consent' GROUP BY project, rater_id",
+        {"person_id": "pseudonymous id of the person, as rater or as author", "training_consent": "granted or denied"},
+    ),
+    View(
+        "thumb_rates",
+        "Per model, policy, day of the answer and kind of rater: exposures and thumbs, response rate and approval rate apart.",
+        _THUMB_RATES,
+        {
+            "day": "UTC day of the answer; exposures and votes count for it however late they come",
+            "exposures": "pairs of answer and rater to whom the control was shown",
+            "exposed_votes": "those of them with a current thumb",
+            "votes": "current thumbs, exposed or not",
+            "ups": "thumbs up among them",
+            "downs": "thumbs down among them",
+            "response_rate": "exposed_votes / exposures: how many say anything; NULL without exposures",
+            "response_rate_low": f"lower end {_INTERVAL}",
+            "response_rate_high": f"upper end {_INTERVAL}",
+            "approval_rate": "ups / votes: how many of those who say something approve",
+            "approval_rate_low": f"lower end {_INTERVAL}",
+            "approval_rate_high": f"upper end {_INTERVAL}",
+        },
+    ),
+    View(
+        "pick_results",
+        "One row per current pick, with what was shown where and who won.",
+        _PICK_RESULTS,
+        {
+            "comparison_id": "the comparison",
+            "result": "first, second, third, fourth or later (place of the winner as shown), tie, both_bad or skip",
+            "winner_position": "place of the winner as shown, from 1",
+            "winner_model": "model of the winner",
+            "winner_policy": "checkpoint of the winner",
+            "first_id": "answer shown first",
+            "first_model": "its model",
+            "second_id": "answer shown second",
+            "second_model": "its model",
+        },
+    ),
+    View(
+        "pick_rates",
+        "Per model and opponent, over comparisons of two: picks, wins, losses, ties, and the win rate over decided picks.",
+        _PICK_RATES,
+        {
+            "opponent": "model on the other side",
+            "picks": "current picks between the two",
+            "wins": "picks that the model won",
+            "losses": "picks that it lost",
+            "ties": "picks that called it a tie (both good)",
+            "both_bad": "picks that called both bad",
+            "skips": "comparisons that were skipped",
+            "win_rate": "wins / (wins + losses)",
+            "win_rate_low": f"lower end {_INTERVAL}",
+            "win_rate_high": f"upper end {_INTERVAL}",
+        },
+    ),
+    View(
+        "orphans",
+        "Votes whose answer or comparison has not come (yet); they join by themselves when it does.",
+        _ORPHANS,
+        {"missing": "what has not come: completion or comparison", "age_s": "seconds since the vote was received"},
+    ),
+)

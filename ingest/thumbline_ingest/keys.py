@@ -73,6 +73,8 @@ class KeyStore:
         self._valid: dict[str, tuple[str, str]] = {}
         self._seen: tuple[int, ...] | None = ()
         self._look_at = 0.0
+        # Now, so that no thread finds the keys not read yet.
+        self._follow()
 
     def create(self, project: str) -> str:
         """

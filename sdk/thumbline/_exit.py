@@ -30,7 +30,7 @@ def close_all() -> None:
     start_s = time.monotonic()
     pipelines = list(_live.values())
     for pipeline in pipelines:
-        pipeline.stop_intake(pipeline.exit_timeout_s)
+        pipeline.stop_intake()
     for pipeline in pipelines:
         left_s = start_s + pipeline.exit_timeout_s - time.monotonic()
         try:

@@ -31,6 +31,6 @@ class QuietLog:
         left_out = self._left_out.pop(subject, 0)
         suffix = f" ({left_out} more like it since)" if left_out else ""
         try:
-            self._logger.warning(message + suffix, *args)
+            self._logger.warning(f"{message}{suffix}", *args)  # noqa: G004 - the suffix holds a number only
         except Exception:  # noqa: BLE001 - a broken handler of the host must not reach the host
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import _exit
 from ._buffer import NEVER, Buffer
-from ._encode import Encoder, Item, TooLarge
+from ._encode import Encoder, Item
 from ._log import QuietLog
 from ._sender import Sender
 from .errors import InvalidEvent
@@ -17,6 +17,8 @@ from .spool import FileSpool
 from .stats import Drop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._buffer import Entry
     from ._encode import Draft
     from .clock import Clock
@@ -28,6 +30,7 @@ _log = QuietLog("client")
 
 _POLL_MIN_S = 0.001
 _POLL_MAX_S = 0.02
+_FULL = ""  # in place of a receipt
 
 
 class Pipeline:
@@ -49,7 +52,8 @@ class Pipeline:
         self._encode = Encoder(settings)
         self._eager = settings.debug or settings.durable
         self._spool = _spool_of(settings)
-        self._begin()
+        self._is_closed = False
+        self._buffer, self._sender = self._new()
         _exit.register(self)
 
     def record(self, size: int, event_id: str, fields: dict[str, Any]) -> None:
@@ -76,17 +80,28 @@ class Pipeline:
         """Count an event that never came to be."""
         self._sender.drop(Drop(reason, event_id, error.problems if error else ()), in_flight=False)
 
+    @property
+    def exit_timeout_s(self) -> float:
+        """How long the end of the process may take."""
+        return self._settings.exit_timeout_s
+
     def stats(self) -> Stats:
         """All counts at one moment."""
         return self._buffer.stats()
 
     def mark(self) -> int:
-        """What `is_delivered` is to wait for: everything recorded so far. Makes the sender hurry."""
+        """What `is_delivered` is to wait for: everything recorded so far."""
         return self._buffer.last_sequence
 
-    def hurry(self, timeout_s: float) -> None:
-        """Deliver without delay for a while."""
-        self._sender.hurry(self._clock.monotonic_s() + timeout_s)
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Deliver without delay for the length of a block."""
+        sender = self._sender
+        sender.hurry()
+        try:
+            yield
+        finally:
+            sender.relax()
 
     def is_delivered(self, mark: int) -> bool:
         """Whether everything up to a mark has its end."""
@@ -95,8 +110,10 @@ class Pipeline:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything recorded so far has its end; False when time ran out."""
         deadline_s = time.monotonic() + timeout_s
-        mark = self.mark()
-        self.hurry(timeout_s)
+        with self.hurried():
+            return self._wait_for_delivery(self.mark(), deadline_s)
+
+    def _wait_for_delivery(self, mark: int, deadline_s: float) -> bool:
         pause_s = _POLL_MIN_S
         while not self.is_delivered(mark):
             left_s = deadline_s - time.monotonic()
@@ -109,11 +126,12 @@ class Pipeline:
                 self._sender.step_here(left_s)
         return True
 
-    def stop_intake(self, timeout_s: float) -> None:
+    def stop_intake(self) -> None:
         """Take no more events and hurry with the rest."""
         with self._buffer.lock:
             self._buffer.closed = True
-        self.hurry(timeout_s)
+        if self._buffer.last_sequence:
+            self._sender.hurry()
 
     def close(self, timeout_s: float) -> bool:
         """Deliver what is left within a time, spool the rest; False when there was a rest."""
@@ -121,27 +139,32 @@ class Pipeline:
             return True
         self._is_closed = True
         try:
-            self.stop_intake(timeout_s)
-            return self.flush(timeout_s)
+            self.stop_intake()
+            # A process that recorded nothing is not kept from ending.
+            return not self._buffer.last_sequence or self.flush(timeout_s)
         finally:  # also on Ctrl-C: whoever is in a hurry must not lose events by it
             self._finish()
 
     def retire(self) -> None:
-        """Nobody records any more: end the thread when everything is delivered. Only sets a flag."""
+        """Nobody records any more: end the thread when everything is delivered. Takes no lock."""
         self._sender.retiring = True
+        if not self._buffer.last_sequence:
+            _exit.unregister(self)
 
     def after_fork(self) -> None:
         """In the child: what is under way is the parent's."""
         if self._spool is not None:
             self._spool.after_fork()
-        self._begin()
-
-    def _begin(self) -> None:
         self._is_closed = False
-        self._buffer = Buffer(self._settings.max_queue_bytes)
-        self._sender = Sender(
-            self._buffer, self._encode, self._transport, self._spool, self._settings, self._clock, self._on_drop
+        self._buffer, self._sender = self._new()
+
+    def _new(self) -> tuple[Buffer, Sender]:
+        buffer = Buffer(self._settings.max_queue_bytes)
+        sender = Sender(
+            buffer, self._encode, self._transport, self._spool, self._settings, self._clock, self._on_drop,
+            self._finish,
         )
+        return buffer, sender
 
     def _record_eagerly(self, event_id: str, now_ns: int, fields: dict[str, Any]) -> None:
         if self._buffer.closed:
@@ -156,7 +179,8 @@ class Pipeline:
             return
         has_room = self._buffer.fits(encoded.size)
         if self._settings.durable:
-            encoded = encoded._replace(receipt=self._append(encoded, held=has_room))
+            receipt = self._append(encoded, held=has_room)
+            encoded = encoded._replace(receipt=None if receipt == _FULL else receipt)
         if not has_room:
             self._keep(encoded, "queue_full")
         elif not self._buffer.push(encoded):
@@ -192,23 +216,23 @@ class Pipeline:
 
     def _keep(self, item: Item, otherwise: DropReason) -> None:
         # On disk already, or put there now; else given up, for the reason that it was to be kept.
-        if item.receipt is not None or self._append(item, held=False, otherwise=otherwise) is not None:
+        receipt = item.receipt or self._append(item, held=False)
+        if receipt is None:
+            self._sender.drop(Drop(otherwise, item.event_id))
+        elif receipt == _FULL:
+            self._sender.drop(Drop("spool_full", item.event_id))
+        else:
             self._buffer.spool()
 
-    def _append(self, item: Item, *, held: bool, otherwise: DropReason | None = None) -> str | None:
-        reason = otherwise
-        if self._spool is not None:
-            try:
-                receipt = self._spool.append(item.event_id, item.data, held=held)
-            except OSError as error:
-                _log.warning("spool", "the spool cannot be written, memory only: %s", type(error).__name__)
-            else:
-                if receipt is not None:
-                    return receipt
-                reason = reason and "spool_full"
-        if reason is not None:
-            self._sender.drop(Drop(reason, item.event_id))
-        return None
+    def _append(self, item: Item, *, held: bool) -> str | None:
+        """Receipt of the spool, `_FULL`, or None where there is no spool that can be written."""
+        if self._spool is None:
+            return None
+        try:
+            return self._spool.append(item.event_id, item.data, held=held) or _FULL
+        except Exception as error:  # noqa: BLE001 - a broken disk, or a spool of the host's
+            _log.warning("spool", "the spool cannot be written, memory only: %s", type(error).__name__)
+            return None
 
 
 class Counted(InvalidEvent):

@@ -18,13 +18,13 @@ from .errors import InvalidEvent
 from .stats import Drop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .clock import Clock
     from .problems import Problem
     from .settings import ClientSettings
-    from .stats import DropReason, OnDrop
     from .spool import Spool
+    from .stats import DropReason, OnDrop
     from .transport import Transport
 
 _log = QuietLog("sender")
@@ -48,11 +48,12 @@ class Sender:
         settings: the client's.
         clock: the time.
         on_drop: told of each event that is given up.
+        on_retired: called at the end of a thread that ended because of `retiring`.
     """
 
     def __init__(
-        self, buffer: Buffer, encode: Encoder, transport: Transport, spool: Spool | None, settings: ClientSettings,
-        clock: Clock, on_drop: OnDrop,
+        self, buffer: Buffer, encode: Encoder, transport: Transport, spool: Spool | None,
+        settings: ClientSettings, clock: Clock, on_drop: OnDrop, on_retired: Callable[[], None],
     ) -> None:
         self._buffer = buffer
         self._encode = encode
@@ -61,6 +62,7 @@ class Sender:
         self._settings = settings
         self._monotonic_s = clock.monotonic_s
         self._on_drop = on_drop
+        self._on_retired = on_retired
         self._headers = {
             "Authorization": f"Bearer {settings.key}",
             "Content-Type": "application/json",
@@ -77,7 +79,7 @@ class Sender:
         self._not_before_s = 0.0
         self._server_said_wait = False
         self._next_scan_s = 0.0
-        self._hurry_until_s = 0.0
+        self._waiters = 0
         self._halted = False
         self.retiring = False
         """Set when nobody will record any more: the thread ends once everything is delivered."""
@@ -95,15 +97,21 @@ class Sender:
             buffer.wake_at = NEVER
             self._signal.set()
 
-    def hurry(self, until_s: float) -> None:
-        """Deliver without waiting for company until a moment on the monotonic clock."""
-        self._hurry_until_s = max(self._hurry_until_s, until_s)
+    def hurry(self) -> None:
+        """Somebody waits: deliver without waiting for company, until as many calls of `relax`."""
+        with self._buffer.lock:
+            self._waiters += 1
         self._next_scan_s = 0.0
         if not self._server_said_wait:
             self._failures = 0
             self._not_before_s = 0.0
         self._start()
         self._signal.set()
+
+    def relax(self) -> None:
+        """Somebody waits no longer."""
+        with self._buffer.lock:
+            self._waiters -= 1
 
     def delivered(self, sequence: int) -> bool:
         """Whether nothing up to a sequence is in memory, nor anything of this or a dead process on disk."""
@@ -172,6 +180,8 @@ class Sender:
         try:
             while not self._halted and not (self.retiring and self._is_idle()):
                 self.step()
+            if self.retiring and not self._halted:
+                self._on_retired()
         except Exception as error:  # noqa: BLE001 - a dead thread is made anew by the next event
             _log.warning("thread", "the sender thread ended: %s", type(error).__name__)
         finally:
@@ -180,7 +190,21 @@ class Sender:
     @property
     def is_running(self) -> bool:
         """Whether there is a live thread."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is that thread, as in `on_drop`."""
+        return self._thread is threading.current_thread()
+
+    def step_here(self, max_wait_s: float) -> None:
+        """Start the thread, or where that is too late, do one batch on the caller's."""
+        self._start()
+        if self._thread is None and self._start_lock.acquire(blocking=False):
+            try:
+                self.step(max_wait_s)
+            finally:
+                self._start_lock.release()
 
     def step(self, max_wait_s: float = _MAX_WAIT_S) -> None:
         """Wait for something to do, and do one batch of it."""
@@ -203,7 +227,7 @@ class Sender:
             return
         elif not len(self._buffer):
             self._wait_for(1, min(max_wait_s, _IDLE_S))
-        elif now_s >= self._hurry_until_s:
+        elif not self._waiters:
             # There is something, but not yet a batch: others may join it.
             self._wait_for(self._settings.max_batch_events, min(max_wait_s, self._settings.flush_interval_s))
 
@@ -368,7 +392,7 @@ class Sender:
             _log.warning("halt", "the server refuses the key or does not know the URL (%s)", outcome.cause)
         else:
             ceiling_s = min(settings.backoff_max_s, settings.backoff_initial_s * 2 ** min(self._failures, 30))
-            if now_s < self._hurry_until_s:
+            if self._waiters:
                 ceiling_s = min(ceiling_s, _HURRIED_WAIT_S)
             # Full jitter: clients that lost the server at the same moment must not come back together.
             wait_s = self._random.uniform(0, ceiling_s)

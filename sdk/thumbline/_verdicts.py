@@ -100,15 +100,17 @@ def _read_verdicts(body: bytes, count: int, wait_s: float) -> Outcome:
 
 
 def _read_problems(errors: Any) -> dict[int, tuple[Problem, ...]]:
+    entries = errors if isinstance(errors, list) else []
+    return {index: problems for index, problems in map(_read_problem_list, entries) if problems}
+
+
+def _read_problem_list(error: Any) -> tuple[int, tuple[Problem, ...]]:
     from .problems import Problem
 
-    found: dict[int, tuple[Problem, ...]] = {}
-    for error in errors if isinstance(errors, list) else ():
-        try:
-            found[int(error["index"])] = tuple(
-                Problem(str(p.get("field", "")), str(p.get("message", "")), p.get("allowed"))
-                for p in error.get("problems", ())
-            )
-        except (TypeError, ValueError, KeyError, AttributeError):
-            continue
-    return found
+    try:
+        return int(error["index"]), tuple(
+            Problem(str(p.get("field", "")), str(p.get("message", "")), p.get("allowed"))
+            for p in error.get("problems", ())
+        )
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return -1, ()  # the verdict counts, its explanation is only for the log

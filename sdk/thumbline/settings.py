@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from ._log import QuietLog
 
@@ -42,7 +42,8 @@ class ClientSettings:
         debug: check events on the caller's thread and raise what is wrong.
         max_queue_bytes: cap of the memory queue; a little over what the events take up.
         max_batch_events: events in a request; below the collector's `limits.MAX_BATCH_EVENTS`.
-        max_batch_bytes: JSON in a request, except where one event alone is larger; below `limits.MAX_INFLATED_BYTES`.
+        max_batch_bytes: JSON in a request, except where one event alone is larger; below the collector's
+            `limits.MAX_BODY_BYTES`.
         flush_interval_s: longest wait of an event for others to travel with.
         connect_timeout_s: until a connection must stand.
         read_timeout_s: without a byte, until an answer is given up.
@@ -184,19 +185,19 @@ def _key(value: object) -> str:
 def _text(name: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or not 0 < len(value) <= 200):
         raise ValueError(f"{name} must be text of 1 to 200 characters")
-    return cast("str | None", value)
+    return value
 
 
 def _secret(name: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise ValueError(f"{name} must be text")
-    return cast("str | None", value)
+    return value
 
 
-def _consent(name: str, value: Any) -> str | None:
+def _consent(name: str, value: Any) -> Any:
     if value not in (None, "granted", "denied", "unknown"):
         raise ValueError(f"{name} must be 'granted', 'denied' or 'unknown'")
-    return cast("str | None", value)
+    return value
 
 
 def _spool(name: str, value: Any) -> Any:

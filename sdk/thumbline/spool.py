@@ -290,7 +290,8 @@ class MemorySpool:
     def append(self, event_id: str, data: bytes, *, held: bool) -> str | None:
         """See `Spool.append`."""
         with self._lock:
-            if sum(len(event) for kept in self._kept.values() for _, event in kept.entries) + len(data) > self._max_bytes:
+            size = sum(len(event) for kept in self._kept.values() for _, event in kept.entries)
+            if size + len(data) > self._max_bytes:
                 return None
             receipt = uuid7()
             self._kept[receipt] = _Kept([(event_id, data)], 1, held)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["DROP_REASONS", "Drop", "DropReason", "Stats"]
 
 DropReason: TypeAlias = Literal[
-    "invalid", "too_large", "rejected", "queue_full", "spool_full", "spool_corrupt", "shutdown", "unauthorized",
-    "internal",
+    "invalid", "too_large", "rejected", "queue_full", "spool_full", "spool_corrupt",
+    "shutdown", "unauthorized", "internal",
 ]
 """
 Why an event was given up:
@@ -54,7 +54,8 @@ class Stats:
     """
     Counts of events since the client was made (or since the fork, in a child process).
 
-    Always `created + recovered == accepted + duplicate + rejected + sum(dropped.values()) + queued + spooled`.
+    At any moment, `created + recovered` equals
+    `accepted + duplicate + rejected + sum(dropped.values()) + queued + spooled`.
 
     Attributes:
         created: recorded by this client.
@@ -79,9 +80,8 @@ class Stats:
     @property
     def accounted(self) -> int:
         """Events whose whereabouts are known; equals `created + recovered`."""
-        return (
-            self.accepted + self.duplicate + self.rejected + sum(self.dropped.values()) + self.queued + self.spooled
-        )
+        settled = self.accepted + self.duplicate + self.rejected + sum(self.dropped.values())
+        return settled + self.queued + self.spooled
 
 
 OnDrop: TypeAlias = "Callable[[Drop], object]"

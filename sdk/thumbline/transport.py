@@ -62,6 +62,11 @@ class HttpTransport:
     """
 
     def __init__(self, url: str, *, connect_timeout_s: float = 3.0, read_timeout_s: float = 10.0) -> None:
+        # Loaded now and not on the sender's thread: a fork in the middle of an import would leave its
+        # lock behind in the child.
+        import urllib3
+
+        self._urllib3 = urllib3
         self._endpoint = url.rstrip("/") + "/v1/events"
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._pool: PoolManager | None = None
@@ -69,12 +74,10 @@ class HttpTransport:
 
     def send(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Post one batch; see `Transport.send`."""
-        from urllib3.exceptions import HTTPError
-
         try:
             response = self._pool_of_this_process().request(
-                "POST", self._endpoint, body=body, headers=dict(headers), preload_content=False, retries=False,
-                redirect=False,
+                "POST", self._endpoint, body=body, headers=dict(headers),
+                preload_content=False, retries=False, redirect=False,
             )
             try:
                 content = response.read(_MAX_REPLY_BYTES)
@@ -83,9 +86,10 @@ class HttpTransport:
                 response.release_conn()
             if not whole:
                 response.close()
-        except (HTTPError, OSError) as error:
+        except (self._urllib3.exceptions.HTTPError, OSError) as error:
             raise TransportError(type(error).__name__) from error
-        return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+        names = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, names, content)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -95,9 +99,8 @@ class HttpTransport:
     def _pool_of_this_process(self) -> PoolManager:
         # A connection must not be shared with a parent process: answers would be read by the wrong one.
         if self._pool is None or self._pid != os.getpid():
-            from urllib3 import PoolManager, Timeout
-
             connect_s, read_s = self._timeouts
-            self._pool = PoolManager(num_pools=1, maxsize=1, timeout=Timeout(connect=connect_s, read=read_s))
+            timeout = self._urllib3.Timeout(connect=connect_s, read=read_s)
+            self._pool = self._urllib3.PoolManager(num_pools=1, maxsize=1, timeout=timeout)
             self._pid = os.getpid()
         return self._pool

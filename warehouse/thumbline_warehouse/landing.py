@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from thumbline.events import KINDS
 
+from . import messages
 from .schema import EVENTS, quoted
 
 ENVELOPE_VERSION: Final = 1
@@ -57,6 +58,12 @@ _EXPRESSIONS: Final = {
     "scale_max": "CASE WHEN e.kind = 'rating' THEN coalesce(e.scale_max, 5) END",
     "state": "CASE WHEN e.kind = 'exposure' THEN coalesce(e.state, 'shown') END",
     "extra": "r.extra",
+    "prompt_hash": "CASE WHEN e.messages IS NOT NULL THEN md5_number_lower(e.messages::VARCHAR) END",
+    "prompt_end": "m[-1].role",
+    "prompt_chars": "length(e.messages::VARCHAR)",
+    "response_hash": "CASE WHEN e.response IS NOT NULL THEN md5_number_lower(e.response::VARCHAR) END",
+    "response_chars": f"length(trim({messages.text_of('a.content')}))",
+    "form": messages.form("m", "e.messages", "a", "e.response"),
 }
 
 _KIND_LIST: Final = ", ".join(f"'{kind}'" for kind in KINDS)
@@ -92,8 +99,10 @@ def _stage_sql() -> str:
     cases = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in _CHECKS)
     return (
         f"CREATE OR REPLACE TEMP TABLE staged AS SELECT partition, position, CASE {cases} END AS reason, {', '.join(columns)} "
+        f"FROM (SELECT partition, position, r, e, {messages.parsed_list('e.messages')} AS m, "
+        f"{messages.parsed_one('e.response')} AS a "
         f"FROM (SELECT partition, position, r, r.event AS e FROM (SELECT partition, position, "
-        f"TRY(from_json(record, '{_parse_schema()}')) AS r FROM records))"
+        f"TRY(from_json(record, '{_parse_schema()}')) AS r FROM records)))"
     )
 
 

@@ -91,7 +91,18 @@ _KINDS: Final = (
     _field("name", "VARCHAR", "signal: copy, regenerate, share, abandon ..."),
 )
 
-EVENTS: Final = _COMMON + _KINDS
+# Worked out once, when an answer lands, so that no query has to read its text for them.
+_DERIVED: Final = (
+    Column("prompt_hash", "UBIGINT", "completion: 64 bits of the MD5 of messages: equal where the prompt is"),
+    Column("prompt_end", "VARCHAR", "completion: role of the last message of the prompt"),
+    Column("prompt_chars", "BIGINT", "completion: characters of the prompt as stored"),
+    Column("response_hash", "UBIGINT", "completion, edit: 64 bits of the MD5 of response"),
+    Column("response_chars", "BIGINT", "completion, edit: characters of the answer's text, without space around it"),
+    Column("form", "VARCHAR", "completion, edit: canonical (each message is {role, content} with text), text (holds only text, "
+           "but is written otherwise) or rich (tool calls, images or other parts)"),
+)
+
+EVENTS: Final = _COMMON + _KINDS + _DERIVED
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _PLACE: Final = ("conversation_id", "app", "surface", "app_version", "sdk", "tra
 _TARGET: Final = ("target_type", "target_id")
 _WORDS: Final = ("tags", "comment")
 _ANSWER: Final = ("completion_id", "messages", "response", "tools", "model", "policy", "sampling", "latency_ms", "turn",
-                  "parent_id", "author")
+                  "parent_id", "author", "prompt_hash", "prompt_end", "prompt_chars", "response_hash", "response_chars", "form")
 
 # The 97.5% quantile of the normal distribution: 95% intervals.
 _Z: Final = 1.959963984540054
@@ -99,7 +99,7 @@ _KIND_VIEWS: Final = (
     _kind("rankings", "Rankings, every event. See current_votes.", "ranking",
           _BASE, ("sequence",), _RATER, _TARGET, ("ranks", "comment"), _PLACE),
     _kind("edits", "The raters' own versions of answers, every event. See current_votes.", "edit",
-          _BASE, ("sequence",), _RATER, _TARGET, ("response", "comment"), _PLACE),
+          _BASE, ("sequence",), _RATER, _TARGET, ("response", "comment", "response_hash", "response_chars", "form"), _PLACE),
     _kind("marks", "Marked spans of answers, every event.", "mark",
           _BASE, _RATER, _TARGET, ("start", "end", "text_sha256"), _WORDS, _PLACE),
     View("signals", "Implicit signals: copy, regenerate, share, abandon ...; never summed with thumbs.",

@@ -49,15 +49,16 @@ class Intake:
             verdicts[index] = "rejected"
         twins = self._drop_duplicates(project, batch, verdicts)
         if batch.records:
-            with self._metrics.appending():
-                appended = self._writer.append(batch.records)
+            started = time.perf_counter()
+            appended = self._writer.append(batch.records)
+            self._metrics.count_append(time.perf_counter() - started)
             _apply(appended, batch, verdicts)
             self._recent.add(project, set(batch.ids))
         for index, first in twins.items():
             # A repeat is as durable as the event that it repeats; where that one was refused, it was
             # never tried itself.
             verdicts[index] = "duplicate" if verdicts[first] == "accepted" else "retry"
-        self._metrics.count_events(verdicts, batch)
+        self._metrics.count_events(len(body), verdicts, batch)
         return Verdicts(verdicts, batch.rejections)
 
     def _drop_duplicates(self, project: str, batch: Batch, verdicts: list[Verdict]) -> dict[int, int]:

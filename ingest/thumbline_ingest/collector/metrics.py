@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections import Counter as Tally
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Final
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from thumbline.events import KINDS, Event
 from thumbline.problems import Problem
@@ -18,77 +24,144 @@ from .verdicts import VERDICTS, Verdict
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+_PREFIX: Final = "thumbline_collector_"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_STATUSES: Final = (200, 400, 401, 411, 413, 415, 500, 503)
+# Counter -> its label, what it says, and the values of the label that are there from the start.
+_COUNTERS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
+    "events": ("verdict", "Events by verdict.", VERDICTS),
+    "accepted": ("kind", "Accepted events by kind.", KINDS),
+    "batches": ("status", "Requests to /v1/events by status.", ("200", "400", "401", "413", "503")),
+    "rejected": ("field", "Problems of rejected events by top-level field.", ()),
+    "body_bytes": ("", "Bytes of bodies, after inflating.", ("",)),
+}
+_HISTOGRAMS: Final = {
+    "request_seconds": "Seconds from a request's headers to its answer.",
+    "append_seconds": "Seconds that the log took for a batch.",
+}
+_GAUGES: Final = {
+    "inflight_bytes": "Bytes of bodies held now.",
+    "log_up": "1 while the log takes records; with several workers, the number of them that find it so.",
+}
 
 
-def _known_fields() -> frozenset[str]:
-    from typing import get_args
+class Metrics(Collector):
+    """
+    Counters of one process, and the sum over the processes of one collector.
 
-    return frozenset(name for model in get_args(Event) for name in model.model_fields)
+    `prometheus_client`'s own counters cost a lock for each of the ten numbers that a request changes; at
+    one event per request that was a tenth of the time. Here one lock covers them, and the library only
+    writes them out.
 
+    Args:
+        shared_dir: folder in which the processes of one collector leave their numbers for each other;
+            None where there is one process.
+    """
 
-class Metrics:
-    """The collector's own registry; `prometheus_client`'s global one is left alone."""
-
-    def __init__(self) -> None:
+    def __init__(self, shared_dir: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._numbers: Counter[str] = Counter()
+        self._gauges: dict[str, float] = dict.fromkeys(_GAUGES, 0.0)
+        self._shared_dir = shared_dir
+        self._fields = frozenset(name for model in get_args(Event) for name in model.model_fields)
         self._registry = CollectorRegistry()
-        registry = self._registry
-        events = Counter("thumbline_collector_events", "Events by verdict.", ["verdict"], registry=registry)
-        kinds = Counter("thumbline_collector_accepted", "Accepted events by kind.", ["kind"], registry=registry)
-        batches = Counter("thumbline_collector_batches", "Requests by status.", ["status"], registry=registry)
-        self._rejected = Counter(
-            "thumbline_collector_rejected", "Problems of rejected events by top-level field.", ["field"], registry=registry
-        )
-        self._bytes = Counter("thumbline_collector_body_bytes", "Bytes of bodies, inflated.", registry=registry)
-        self.request_seconds = Histogram(
-            "thumbline_collector_request_seconds", "Time from headers to answer.", buckets=_SECONDS, registry=registry
-        )
-        self._append_seconds = Histogram(
-            "thumbline_collector_append_seconds", "Time that the log took.", buckets=_SECONDS, registry=registry
-        )
-        self.inflight_bytes = Gauge(
-            "thumbline_collector_inflight_bytes", "Bytes of bodies held now.", registry=registry, multiprocess_mode="livesum"
-        )
-        self.log_up = Gauge(
-            "thumbline_collector_log_up", "1 while the log takes records.", registry=registry, multiprocess_mode="livemin"
-        )
-        # A labelled child is looked up under a lock: done once here, not in every request.
-        self._events = {verdict: events.labels(verdict) for verdict in VERDICTS}
-        self._kinds = {kind: kinds.labels(kind) for kind in KINDS}
-        self._batches = {status: batches.labels(str(status)) for status in _STATUSES}
-        self._fields = _known_fields()
+        self._registry.register(self)
 
-    def appending(self) -> AbstractContextManager[object]:
-        """Measures one append."""
-        return self._append_seconds.time()
+    def set(self, gauge: str, value: float) -> None:
+        """Set `inflight_bytes` or `log_up`."""
+        self._gauges[gauge] = value
 
-    def count_body(self, size: int) -> None:
-        """A body of `size` bytes was read."""
-        self._bytes.inc(size)
+    def count_request(self, status: int, seconds: float) -> None:
+        """A request was answered with `status` after `seconds`."""
+        bucket = bisect_left(_SECONDS, seconds)
+        with self._lock:
+            numbers = self._numbers
+            numbers[f"batches {status}"] += 1
+            numbers[f"request_seconds {bucket}"] += 1
+            numbers["request_seconds sum"] += seconds  # type: ignore[assignment]
 
-    def count_batch(self, status: int) -> None:
-        """A request was answered with `status`."""
-        self._batches.get(status, self._batches[500]).inc()
+    def count_append(self, seconds: float) -> None:
+        """The log took `seconds` for a batch."""
+        bucket = bisect_left(_SECONDS, seconds)
+        with self._lock:
+            self._numbers[f"append_seconds {bucket}"] += 1
+            self._numbers["append_seconds sum"] += seconds  # type: ignore[assignment]
 
-    def count_events(self, verdicts: Sequence[Verdict], batch: Batch) -> None:
-        """The verdicts of a batch. `batch` holds the events that went to the log."""
-        for verdict, count in Tally(verdicts).items():
-            self._events[verdict].inc(count)
-        for kind, count in Tally(batch.kinds).items():
-            self._kinds[kind].inc(count)
-        for rejection in batch.rejections.values():
-            for problem in rejection.problems:
-                self._rejected.labels(self._top_field(problem)).inc()
+    def count_events(self, body_bytes: int, verdicts: Sequence[Verdict], batch: Batch) -> None:
+        """The verdicts of a body. `batch` holds the events that are in the log now."""
+        with self._lock:
+            numbers = self._numbers
+            numbers["body_bytes "] += body_bytes
+            for verdict in set(verdicts):
+                numbers[f"events {verdict}"] += verdicts.count(verdict)
+            for kind in set(batch.kinds):
+                numbers[f"accepted {kind}"] += batch.kinds.count(kind)
+            for rejection in batch.rejections.values():
+                for problem in rejection.problems:
+                    numbers[f"rejected {self._top_field(problem)}"] += 1
 
     def render(self) -> bytes:
-        """The text that Prometheus reads; all workers' where there are several."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
-        together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        """The text that Prometheus reads."""
+        return generate_latest(self._registry)
+
+    def share(self) -> None:
+        """Leave this process's numbers for the others; called about once a second."""
+        if self._shared_dir is None:
+            return
+        with self._lock:
+            text = json.dumps([self._numbers, self._gauges])
+        temporary = self._shared_dir / f"metrics-{os.getpid()}.tmp"
+        temporary.write_text(text)
+        temporary.replace(temporary.with_suffix(".json"))
+
+    def collect(self) -> Iterable[Metric]:
+        """For `prometheus_client`: everything as metric families."""
+        self.share()
+        numbers, gauges = self._together()
+        for name, (label, about, values) in _COUNTERS.items():
+            yield _counter(name, label, about, {key: numbers[f"{name} {key}"] for key in _keys(numbers, name, values)})
+        for name, about in _HISTOGRAMS.items():
+            yield _histogram(name, about, numbers)
+        for name, about in _GAUGES.items():
+            yield GaugeMetricFamily(_PREFIX + name, about, gauges[name])
+
+    def _together(self) -> tuple[Counter[str], Counter[str]]:
+        if self._shared_dir is None:
+            with self._lock:
+                return Counter(self._numbers), Counter(self._gauges)  # type: ignore[arg-type]
+        numbers: Counter[str] = Counter()
+        gauges: Counter[str] = Counter()
+        for path in self._shared_dir.glob("metrics-*.json"):
+            with contextlib.suppress(OSError, ValueError):
+                theirs = json.loads(path.read_text())
+                numbers.update(theirs[0])
+                gauges.update(theirs[1])
+        return numbers, gauges
 
     def _top_field(self, problem: Problem) -> str:
         name = problem.field.split(".")[0]
         return name if name in self._fields else "other" if name else "event"
+
+
+def _keys(numbers: Mapping[str, float], name: str, values: Sequence[str]) -> Iterator[str]:
+    yield from values
+    for key in sorted(numbers):
+        counter, _, value = key.partition(" ")
+        if counter == name and value not in values:
+            yield value
+
+
+def _counter(name: str, label: str, about: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(_PREFIX + name, about, labels=[label] if label else [])
+    for value, number in values.items():
+        family.add_metric([value] if label else [], number)
+    return family
+
+
+def _histogram(name: str, about: str, numbers: Mapping[str, float]) -> Metric:
+    # Prometheus wants each bucket to hold the smaller ones too.
+    below = 0.0
+    buckets: list[tuple[str, float]] = []
+    for index, bound in enumerate((*map(str, _SECONDS), "+Inf")):
+        below += numbers[f"{name} {index}"]
+        buckets.append((bound, below))
+    return HistogramMetricFamily(_PREFIX + name, about, buckets=buckets, sum_value=numbers[f"{name} sum"])

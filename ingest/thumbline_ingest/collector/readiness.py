@@ -64,7 +64,7 @@ class Readiness:
         age = time.monotonic() - last.at
         if log.ok and age > self._settings.stale_after_s:
             log = Check(False, f"no answer for {age:.0f} s")
-            self._metrics.log_up.set(0)
+            self._metrics.set("log_up", 0)
         draining = Check(False, "stopping") if self.draining() else Check(True, "no")
         return {"log": log, "disk": last.disk, "draining": draining}
 
@@ -89,7 +89,8 @@ class Readiness:
         started = time.monotonic()
         log = _check_log(self._writer)
         disk = _check_disk(self._settings)
-        self._metrics.log_up.set(1 if log.ok else 0)
+        self._metrics.set("log_up", 1 if log.ok else 0)
+        self._metrics.share()
         # The time before the look: what was found may have changed while it was under way.
         return _Look(started, log, disk)
 

@@ -60,9 +60,6 @@ def serve(settings: CollectorSettings) -> None:
     with tempfile.TemporaryDirectory(prefix="thumbline-collector-") as folder:
         run_dir = Path(folder)
         environ = replace(settings, run_dir=run_dir).to_environ()
-        if settings.workers > 1:
-            # prometheus_client reads this when it is imported: in the worker, after this.
-            environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         before = {name: os.environ.get(name) for name in environ}
         os.environ.update(environ)
         try:

@@ -228,10 +228,14 @@ class SqliteReader:
     def _read(self, first: int, max_records: int) -> Chunk | None:
         # From the row that holds `first` on; at most `max_records`, so a row may be read in parts.
         values: list[bytes] = []
+        start = first
         try:
             for position, body in self._rows_from(first):
+                if not values:
+                    # Later than asked for where what lay between was trimmed.
+                    start = max(first, position)
                 lines = body.split(b"\n")
-                values.extend(lines[first - position :] if position < first else lines)
+                values.extend(lines[start - position :] if position < start else lines)
                 if len(values) >= max_records:
                     break
         except sqlite3.Error as error:
@@ -239,8 +243,8 @@ class SqliteReader:
         if not values:
             return None
         del values[max_records:]
-        following = first + len(values)
-        return Chunk(0, first, following, range(first, following), values)
+        following = start + len(values)
+        return Chunk(0, first, following, range(start, following), values)
 
     def _rows_from(self, first: int) -> Iterator[tuple[int, bytes]]:
         # The row before may hold `first`: rows are found by where they begin.

@@ -1,0 +1,258 @@
+"""The end of the process, forks and kill -9, in processes of their own."""
+
+import os
+import signal
+import time
+
+import pytest
+
+CLIENT = """
+    import os, sys, time, thumbline
+    def client(**options):
+        return thumbline.Client(sys.argv[1], key="k", **options)
+"""
+
+
+def test_a_plain_exit_delivers(server, run_python):
+    """1,000 events, no flush, and the interpreter ends."""
+    run_python(CLIENT + """
+    tl = client()
+    for i in range(1000):
+        tl.thumb(f"a{i}", "up", rater="u")
+    """, server.url)
+
+    assert 1000 == len(server.stored)
+
+
+def test_exit_after_an_exception_delivers(server, run_python):
+    """Also when the program fails, and the client is no global."""
+    done = run_python(CLIENT + """
+    def main():
+        tl = client()
+        tl.thumb("a", "up", rater="u")
+        raise SystemExit(3)
+    main()
+    """, server.url, check=False)
+
+    assert 3 == done.returncode
+    assert 1 == len(server.stored)
+
+
+@pytest.mark.parametrize("mode", ["refused", "hanging"])
+def test_exit_without_a_server_ends_in_time_and_loses_nothing(server, run_python, tmp_path, mode):
+    """Server away or silent: the process ends within its deadline, the next one delivers."""
+    gate = server
+    if mode == "refused":
+        server.is_down = True
+    else:
+        server.script = [lambda batch: time.sleep(8) or 503] * 9
+    done = run_python(CLIENT + """
+    tl = client(spool=sys.argv[2], exit_timeout_s=1)
+    for i in range(300):
+        tl.thumb(f"a{i}", "up", rater="u")
+    """, server.url, tmp_path)
+    assert done.seconds < 3
+    assert 0 == len(gate.stored)
+
+    server.is_down, server.script = False, []
+    done = run_python(CLIENT + """
+    tl = client(spool=sys.argv[2])
+    assert tl.flush()
+    print(tl.stats().recovered)
+    """, server.url, tmp_path)
+    assert "300" == done.stdout.strip()
+    assert 300 == len(server.stored)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_default_spool_is_private(server, run_python, tmp_path):
+    """The default directory lies in the state directory, readable by its owner only, one per URL and key."""
+    server.is_down = True
+    run_python(CLIENT + """
+    tl = client(exit_timeout_s=0.2)
+    tl.thumb("a", "up", rater="somebody@example.com", comment="c")
+    """, server.url)
+
+    directory, = (tmp_path / "state" / "thumbline" / "spool").iterdir()
+    segment, = directory.iterdir()
+    assert (0o700, 0o600) == (directory.stat().st_mode & 0o777, segment.stat().st_mode & 0o777)
+    assert b"somebody" not in segment.read_bytes()
+
+
+def test_ctrl_c_at_exit_is_swallowed_and_loses_nothing(server, run_python, tmp_path):
+    """Whoever is in a hurry gets no traceback, and the events are in the spool."""
+    server.is_down = True
+    process = run_python(CLIENT + """
+    tl = client(spool=sys.argv[2], exit_timeout_s=20)
+    for i in range(10):
+        tl.thumb(f"a{i}", "up", rater="u")
+    import atexit
+    atexit.register(lambda: print("ending", flush=True))
+    """, server.url, tmp_path, wait=False)
+    assert "ending\n" == process.stdout.readline()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=5)
+
+    assert (0, "") == (process.returncode, errors)
+    assert 10 == sum(path.read_bytes().count(b"\n") for path in tmp_path.iterdir())
+
+
+def test_kill_9_loses_nothing_durable(server, run_python, tmp_path):
+    """Every event whose call returned survives kill -9, and the next process delivers it."""
+    server.is_down = True
+    process = run_python(CLIENT + """
+    tl = client(spool=sys.argv[2], durable=True)
+    while True:
+        print(tl.thumb("a", "up", rater="u"), flush=True)
+    """, server.url, tmp_path, wait=False)
+    told = [process.stdout.readline() for _ in range(500)]
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate(timeout=5)
+    told += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+    server.is_down = False
+
+    run_python(CLIENT + "assert client(spool=sys.argv[2]).flush()", server.url, tmp_path)
+    assert {line.strip() for line in told} <= set(server.stored)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_child_sends_its_own_and_the_parent_its_own(server, run_python):
+    """Fork with events queued: the child's are sent by the child, the parent's once, by the parent."""
+    run_python(CLIENT + """
+    tl = client(flush_interval_s=30)
+    for i in range(100):
+        tl.thumb(f"parent-{i}", "up", rater="u")
+    pid = os.fork()
+    for i in range(100):
+        tl.thumb(f"parent-late-{i}" if pid else f"child-{i}", "up", rater="u")
+    if pid:
+        assert os.waitpid(pid, 0)[1] == 0
+    else:
+        assert tl.stats().created == 100
+    """, server.url)
+
+    targets = [event["target_id"] for event in server.stored.values()]
+    assert 300 == len(targets) == len(set(targets))
+    assert 100 == sum(target.startswith("child-") for target in targets)
+    assert len(server.received) == len(set(server.received))
+
+
+def test_a_fork_while_the_locks_are_held_does_not_hang(server, run_python):
+    """Another thread may be in the middle of anything at a fork."""
+    run_python(CLIENT + """
+    import threading
+    tl = client(spool=None)
+    tl.thumb("parent", "up", rater="u")
+    held, done = threading.Event(), threading.Event()
+    def hold():
+        with tl._pipeline._buffer.lock, tl._pipeline._sender._start_lock:
+            held.set()
+            done.wait(10)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    pid = os.fork()
+    if pid == 0:
+        for i in range(100):
+            tl.thumb(f"child-{i}", "up", rater="u")
+        os._exit(0 if tl.flush(5) else 1)
+    status = os.waitpid(pid, 0)[1]
+    done.set()
+    thread.join()
+    assert status == 0
+    """, server.url)
+
+    assert 101 == len(server.stored)
+
+
+def test_a_fork_while_the_spool_is_held_does_not_hang(server, run_python, tmp_path):
+    """The child writes segments of its own, and the parent's stay locked and the parent's."""
+    server.is_down = True
+    run_python(CLIENT + """
+    import threading
+    tl = client(spool=sys.argv[2], durable=True, exit_timeout_s=0.2)
+    tl.thumb("parent", "up", rater="u")
+    held, done = threading.Event(), threading.Event()
+    def hold():
+        with tl._pipeline._spool._lock:
+            held.set()
+            done.wait(10)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    pid = os.fork()
+    if pid == 0:
+        tl.thumb("child", "up", rater="u")
+        tl.close(0.1)
+        assert tl.stats().spooled == 1
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    done.set()
+    thread.join()
+    """, server.url, tmp_path)
+    server.is_down = False
+
+    run_python(CLIENT + "assert client(spool=sys.argv[2]).flush()", server.url, tmp_path)
+    assert {"parent", "child"} == {event["target_id"] for event in server.stored.values()}
+    assert 2 == len(server.stored)
+
+
+def test_children_of_multiprocessing_deliver(server, run_python, tmp_path):
+    """They end without atexit, and deliver all the same."""
+    run_python(CLIENT + """
+    import multiprocessing
+    def work(i):
+        tl.thumb(f"child-{i}", "up", rater="u")
+    tl = client(flush_interval_s=30)
+    tl.thumb("parent", "up", rater="u")
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=work, args=(i,)) for i in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    """, server.url)
+
+    assert 4 == len(server.stored)
+
+
+def test_children_mint_other_ids(run_python):
+    """Ids stay unique across a fork, and where the host seeds `random` alike everywhere."""
+    done = run_python("""
+    import os, random
+    from thumbline._ids import uuid7
+    uuid7()
+    random.seed(7)
+    pid = os.fork()
+    print(uuid7(0), flush=True)
+    if pid:
+        os.waitpid(pid, 0)
+    else:
+        os._exit(0)
+    random.seed(7)
+    print(uuid7(0))
+    """)
+
+    assert 3 == len(set(done.stdout.split()))
+
+
+def test_import_is_light_and_quiet(run_python):
+    """Importing brings nothing but the standard library, and no warning."""
+    done = run_python("""
+    import sys, thumbline
+    print(sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+                 - {"thumbline", "__main__", "sitecustomize", "_distutils_hack"}))
+    print([name for name in ("asyncio", "http.client", "hashlib", "uuid", "ssl", "random._pylong") if name in sys.modules])
+    """)
+
+    assert ["[]", "[]"] == done.stdout.splitlines()
+
+
+def test_import_takes_little_time(run_python):
+    """Well under the 100 ms of the quickest comparable package (best of five; this machine may be busy)."""
+    runs = [run_python("import thumbline").seconds for _ in range(5)]
+    bare = [run_python("pass").seconds for _ in range(5)]
+
+    assert min(runs) - min(bare) < 0.08, os.getloadavg()

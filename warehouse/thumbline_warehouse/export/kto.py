@@ -1,0 +1,125 @@
+"""
+KTO: one row a rated answer, from thumbs (rule `thumb/1`).
+
+    thumb up by two people, down by one, on the answer "Paris." to "Capital of France?"
+    ->  {"prompt": [{"role": "user", "content": "Capital of France?"}],
+         "completion": [{"role": "assistant", "content": "Paris."}], "label": true,
+         "n_votes": 3, "agreement": 0.667, ...}
+
+The label is what most current votes say; where as many say up as down, the answer is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import duckdb
+
+from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
+from .funnel import Funnel, Step, reason_case
+from .options import ExportOptions
+from .recipe import MetadataColumn, consent_of
+
+_STEPS: Final = (
+    Step("superseded", "NOT is_latest", "a later vote by the same rater on the same answer took its place"),
+    Step("retracted", "value = 'retracted'", "the vote was taken back"),
+    Step("orphan", "c_id IS NULL", "the answer has not come"),
+    Step("not_human", "rater_kind <> 'human'", "the rater is a model or a rule"),
+    Step("vote_consent", "vote_consent <> 'granted'", "the rater has not given the vote for training"),
+    Step("answer_consent", "answer_consent <> 'granted'", "the author has not given the conversation for training"),
+    Step("rich", "form = 'rich'", "tool calls, images or other parts, which this profile cannot carry"),
+    Step("prompt_end", "coalesce(prompt_end, '') NOT IN ('user', 'tool')", "the prompt does not end with the user or a tool"),
+    Step("empty", "coalesce(response_chars, 0) = 0", "the answer is empty"),
+)
+_CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
+
+
+class Kto:
+    """The recipe of `kto`."""
+
+    metadata = (
+        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
+        MetadataColumn("conversation_id", "VARCHAR", "p.conversation_id"),
+        MetadataColumn("source", "VARCHAR", "'thumb'"),
+        MetadataColumn("rule", "VARCHAR", "'thumb/1'"),
+        MetadataColumn("model", "VARCHAR", "p.model"),
+        MetadataColumn("policy", "VARCHAR", "p.policy"),
+        MetadataColumn("n_votes", "BIGINT", "p.n_votes"),
+        MetadataColumn("agreement", "DOUBLE", "p.agreement"),
+        MetadataColumn("feedback_ts_ms", "BIGINT", "p.feedback_ts_ms"),
+    )
+
+    def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
+        steps = [s for s in _STEPS if options.consent == "granted" or s.name not in _CONSENT_STEPS]
+        _make_votes(db, reason_case(steps))
+        db.execute(
+            """CREATE OR REPLACE TEMP TABLE answers AS
+               SELECT c_id, project, any_value(completion_id) AS completion_id, count(*) AS n_votes,
+                      count(*) FILTER (value = 'up') AS ups, epoch_ms(max(occurred_at)) AS feedback_ts_ms
+               FROM votes WHERE reason IS NULL GROUP BY c_id, project"""
+        )
+        db.execute(
+            """CREATE OR REPLACE TEMP TABLE plan AS
+               SELECT row_number() OVER () - 1 AS row, a.c_id, a.n_votes, a.feedback_ts_ms,
+                      sha256('kto' || chr(0) || a.project || chr(0) || a.completion_id) AS example_id,
+                      2 * a.ups > a.n_votes AS label,
+                      round(greatest(a.ups, a.n_votes - a.ups) / a.n_votes, 4) AS agreement,
+                      c.prompt_hash, c.response_hash AS completion_hash, c.form, c.conversation_id, c.model, c.policy
+               FROM answers a JOIN events c ON c.event_id = a.c_id AND c.kind = 'completion'
+               WHERE 2 * a.ups <> a.n_votes"""
+        )
+        return _funnel(db, [step.name for step in steps])
+
+    def text_sources(self) -> str:
+        return "plan p JOIN events c ON c.event_id = p.c_id AND c.kind = 'completion'"
+
+    def text_columns(self) -> dict[str, str]:
+        return {
+            "prompt": prompt_sql("c"),
+            "completion": answer_sql("c"),
+            "label": "CASE WHEN p.label THEN 'true' ELSE 'false' END",
+        }
+
+    def text_types(self) -> dict[str, str]:
+        messages = "STRUCT(role VARCHAR, content VARCHAR)[]"
+        return {"prompt": messages, "completion": messages, "label": "BOOLEAN"}
+
+
+def prompt_sql(alias: str) -> str:
+    """SQL: the prompt as a canonical JSON list."""
+    rewritten = canonical_list(parsed_list(f"{alias}.messages"))
+    return f"CASE WHEN {alias}.form = 'canonical' THEN {alias}.messages::VARCHAR ELSE {rewritten}::VARCHAR END"
+
+
+def answer_sql(alias: str) -> str:
+    """SQL: the answer as a canonical JSON list of one message."""
+    rewritten = canonical_one(parsed_one(f"{alias}.response"))
+    text = f"CASE WHEN {alias}.form = 'canonical' THEN {alias}.response::VARCHAR ELSE {rewritten}::VARCHAR END"
+    return f"'[' || {text} || ']'"
+
+
+def _make_votes(db: duckdb.DuckDBPyConnection, reason: str) -> None:
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE votes AS
+        WITH latest AS (
+               SELECT arg_max(event_id, (occurred_at, coalesce(sequence, -1), event_id)) AS event_id
+               FROM events WHERE kind = 'thumb' GROUP BY project, target_type, target_id, rater_id),
+             voted AS (SELECT v.event_id, v.project, v.target_id, v.rater_kind, v.value, v.occurred_at,
+                              {consent_of("v", "rater_id")} AS vote_consent, l.event_id IS NOT NULL AS is_latest
+                       FROM thumbs v LEFT JOIN latest l ON l.event_id = v.event_id),
+             answered AS (SELECT c.event_id AS c_id, c.project, c.completion_id, c.form, c.prompt_end, c.response_chars,
+                                 {consent_of("c", "author")} AS answer_consent FROM completions c)
+        SELECT *, {reason} AS reason
+        FROM (SELECT v.*, a.* EXCLUDE (project) FROM voted v
+              LEFT JOIN answered a ON a.project = v.project AND a.completion_id = v.target_id)"""
+    )
+
+
+def _funnel(db: duckdb.DuckDBPyConnection, names: list[str]) -> Funnel:
+    found = dict(db.execute("SELECT reason, count(*) FROM votes GROUP BY reason").fetchall())
+    split, kept, rows = db.execute(
+        "SELECT coalesce(sum(n_votes) FILTER (2 * ups = n_votes), 0), "
+        "coalesce(sum(n_votes) FILTER (2 * ups <> n_votes), 0), count(*) FILTER (2 * ups <> n_votes) FROM answers"
+    ).fetchone() or (0, 0, 0)
+    dropped = {name: found.get(name, 0) for name in names} | {"split_vote": int(split)}
+    return Funnel(sum(found.values()), dropped, int(kept) - rows, rows)

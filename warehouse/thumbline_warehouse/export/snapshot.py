@@ -1,0 +1,81 @@
+"""The warehouse as it stood after a load: the same views over the events up to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from ..connect import NAME
+from ..views import VIEWS
+from .errors import ExportError
+
+_SCHEMA = "memory.snapshot"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    All events up to a load; lasts as long as the events do, whatever DuckLake has expired.
+
+    Attributes:
+        load_id: the last load that counts.
+        loaded_at: when it was committed, ISO 8601 UTC; empty when nothing is landed.
+        positions: log and partition -> first position that does not count.
+        first_event: time of the first event, ISO 8601 UTC; empty when there is none.
+        last_event: time of the last one.
+    """
+
+    load_id: int
+    loaded_at: str
+    positions: dict[str, int]
+    first_event: str
+    last_event: str
+
+
+def use_snapshot(db: duckdb.DuckDBPyConnection, load_id: int | None, project: str | None) -> Snapshot:
+    """
+    Make `events` and every view mean the snapshot, in this connection only.
+
+    Args:
+        db: a connection to the warehouse.
+        load_id: the last load that counts; the last one there is when None.
+        project: only this project's events, when given.
+
+    Raises:
+        ExportError: there is no such load.
+    """
+    (head,) = _one(db, f"SELECT load_id FROM {NAME}.main.head")
+    chosen = int(head) if load_id is None else load_id
+    if chosen > head:
+        raise ExportError(f"snapshot {chosen} does not exist: the last load is {head}")
+    condition = f"load_id <= {chosen}"
+    if project is not None:
+        condition += " AND project = '" + project.replace("'", "''") + "'"
+    db.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+    db.execute(f"CREATE OR REPLACE VIEW {_SCHEMA}.events AS SELECT * FROM {NAME}.main.events WHERE {condition}")
+    db.execute(f"USE {_SCHEMA}")
+    for view in VIEWS:
+        db.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+    return _describe(db, chosen)
+
+
+def _describe(db: duckdb.DuckDBPyConnection, load_id: int) -> Snapshot:
+    positions = db.execute(
+        f"SELECT log_id || '/' || partition, max(next_position) FROM {NAME}.main.loads WHERE load_id <= ? "
+        "GROUP BY ALL ORDER BY 1", [load_id],
+    ).fetchall()
+    loaded = _one(db, f"SELECT strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM {NAME}.main.loads WHERE load_id <= {load_id}")
+    first, last = _one(
+        db,
+        "SELECT strftime(min(occurred_at), '%Y-%m-%dT%H:%M:%S.%fZ'), strftime(max(occurred_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM events",
+    )
+    return Snapshot(load_id, loaded[0] or "", dict(positions), first or "", last or "")
+
+
+def _one(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    row = db.execute(sql).fetchone()
+    if row is None:
+        raise ExportError("the warehouse is empty")
+    return row

@@ -84,7 +84,9 @@ class KeyStore:
             ValueError: the project's name is not lower-case letters, digits and `-`, at most 63.
         """
         if not _PROJECT.fullmatch(project):
-            raise ValueError(f"project {project!r}: use a-z, 0-9 and '-', at most 63, a letter or digit first")
+            raise ValueError(
+                f"project {project!r}: use a-z, 0-9 and '-', at most 63, a letter or digit first"
+            )
         secret = secrets.token_urlsafe(32)
         with self._changing() as keys:
             key_id = _new_id({key.id for key in keys})
@@ -161,7 +163,7 @@ class KeyStore:
         text = json.dumps({"version": 1, "keys": [asdict(key) for key in keys]}, indent=1)
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{threading.get_ident()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

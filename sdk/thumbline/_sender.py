@@ -223,13 +223,11 @@ class Sender:
         now_s = self._monotonic_s()
         if now_s < self._not_before_s:
             self._signal.wait(min(max_wait_s, self._not_before_s - now_s))
-        elif self._working or self._is_scan_due(now_s):
-            return
-        elif not len(self._buffer):
+        elif not self._working and not self._is_scan_due(now_s):
             self._wait_for(1, min(max_wait_s, _IDLE_S))
-        elif not self._waiters:
-            # There is something, but not yet a batch: others may join it.
-            self._wait_for(self._settings.max_batch_events, min(max_wait_s, self._settings.flush_interval_s))
+            if len(self._buffer) and not self._waiters:
+                # There is something, but not yet a batch: others may join it.
+                self._wait_for(self._settings.max_batch_events, min(max_wait_s, self._settings.flush_interval_s))
 
     def _wait_for(self, count: int, timeout_s: float) -> None:
         buffer = self._buffer

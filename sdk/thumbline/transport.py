@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from .errors import TransportError
 
 if TYPE_CHECKING:
-    from urllib3 import PoolManager
+    from urllib3 import HTTPConnectionPool
 
 __all__ = ["HttpTransport", "Reply", "Transport"]
 
@@ -69,14 +70,14 @@ class HttpTransport:
         self._urllib3 = urllib3
         self._endpoint = url.rstrip("/") + "/v1/events"
         self._timeouts = (connect_timeout_s, read_timeout_s)
-        self._pool: PoolManager | None = None
+        self._pool: HTTPConnectionPool | None = None
         self._pid = 0
 
     def send(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Post one batch; see `Transport.send`."""
         try:
             response = self._pool_of_this_process().request(
-                "POST", self._endpoint, body=body, headers=dict(headers),
+                "POST", urlsplit(self._endpoint).path, body=body, headers=dict(headers),
                 preload_content=False, retries=False, redirect=False,
             )
             try:
@@ -94,13 +95,14 @@ class HttpTransport:
     def close(self) -> None:
         """Close idle connections."""
         if self._pool is not None:
-            self._pool.clear()
+            self._pool.close()
+            self._pool = None
 
-    def _pool_of_this_process(self) -> PoolManager:
+    def _pool_of_this_process(self) -> HTTPConnectionPool:
         # A connection must not be shared with a parent process: answers would be read by the wrong one.
         if self._pool is None or self._pid != os.getpid():
             connect_s, read_s = self._timeouts
             timeout = self._urllib3.Timeout(connect=connect_s, read=read_s)
-            self._pool = self._urllib3.PoolManager(num_pools=1, maxsize=1, timeout=timeout)
+            self._pool = self._urllib3.connection_from_url(self._endpoint, maxsize=1, timeout=timeout)
             self._pid = os.getpid()
         return self._pool

@@ -62,7 +62,7 @@ _EXPRESSIONS: Final = {
     "prompt_end": "m[-1].role",
     "prompt_chars": "length(e.messages::VARCHAR)",
     "response_hash": "CASE WHEN e.response IS NOT NULL THEN md5_number_lower(e.response::VARCHAR) END",
-    "response_chars": f"length(trim({messages.text_of('a.content')}))",
+    "response_chars": f"length(trim({messages.text_of('a.content')}, ' ' || chr(9) || chr(10) || chr(13)))",
     "form": messages.form("m", "e.messages", "a", "e.response"),
 }
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from ..keys import KeyStore
-from ..log.base import LogUnavailable, LogWriter
+from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.log.base import LogUnavailable, LogWriter
+
 from . import metrics as metrics_module
 from .batch import prepare
 from .body import read_body
@@ -25,6 +26,7 @@ from .openapi import openapi_json
 from .readiness import Readiness
 from .recent import RecentIds
 from .settings import CollectorSettings
+from .turns import Turns
 from .verdicts import Verdicts
 
 _log = logging.getLogger("thumbline.collector")
@@ -32,6 +34,10 @@ _log = logging.getLogger("thumbline.collector")
 _JSON: Final = "application/json"
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SCHEME: Final = "bearer "
+# Threads that events never take, so that probes are answered while all others wait for the log.
+_PROBE_THREADS: Final = 8
+# Seconds that a request waits until it may work. Below the client's timeout: it shall see the 503.
+_PATIENCE_S: Final = 5.0
 
 
 class Collector:
@@ -50,7 +56,8 @@ class Collector:
         self.inflight = InflightBytes(settings.max_inflight_bytes)
         self.readiness = Readiness(settings, writer, self.metrics)
         self._keys = keys
-        self._gate = __import__("threading").Semaphore(int(__import__("os").environ.get("GATE","1000")))
+        most = max(settings.turns, settings.threads - _PROBE_THREADS)
+        self._turns = Turns(settings.turns, most, _PATIENCE_S)
         self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics)
 
     def post_events(self) -> Response:
@@ -72,9 +79,12 @@ class Collector:
         project = self._project(environ.get("HTTP_AUTHORIZATION", ""))
         if environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower() != _JSON:
             raise RequestRefused(415, "unsupported_media_type", f"Content-Type must be {_JSON}")
-        with self.inflight.lease() as lease:
+        if not self.readiness.log().ok:
+            # Known to be down: an append would only keep the client waiting.
+            raise busy("the log does not take events now; send again later")
+        with self._turns.inside(), self.inflight.lease() as lease:
             body = read_body(environ, lease)
-            with self._gate:
+            with self._turns.turn():
                 return self._intake.take(project, body)
 
     def _project(self, authorization: str) -> str:
@@ -83,7 +93,10 @@ class Collector:
             if project is not None:
                 return project
         raise RequestRefused(
-            401, "bad_key", "send a valid key as 'Authorization: Bearer KEY'", headers={"WWW-Authenticate": "Bearer"}
+            401,
+            "bad_key",
+            "send a valid key as 'Authorization: Bearer KEY'",
+            headers={"WWW-Authenticate": "Bearer"},
         )
 
     def get_ready(self) -> Response:
@@ -115,11 +128,15 @@ def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -
     app = Flask("thumbline_ingest.collector", static_folder=None)
     collector = Collector(settings, writer, keys)
     app.extensions["thumbline"] = collector
-    app.add_url_rule("/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False)
+    app.add_url_rule(
+        "/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False
+    )
     app.add_url_rule("/livez", "livez", lambda: answer_json({"alive": True}))
     app.add_url_rule("/readyz", "readyz", collector.get_ready)
     app.add_url_rule("/metrics", "metrics", collector.get_metrics)
-    app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON))
+    app.add_url_rule(
+        "/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON)
+    )
     app.add_url_rule("/", "index", lambda: answer_json(_INDEX))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -143,7 +160,9 @@ def answer_json(body: Any, status: int = 200) -> Response:
 
 def refused(refusal: RequestRefused) -> Response:
     """The response to a request that is refused as a whole."""
-    response = Response(refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON)
+    response = Response(
+        refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON
+    )
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
     return response

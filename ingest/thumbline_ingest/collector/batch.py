@@ -8,11 +8,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from thumbline import limits
-from thumbline.events import EVENT_ADAPTER, Event, parse_event, routing_key, unknown_fields
+from thumbline.events import EVENT_ADAPTER, Event, routing_key, unknown_fields
 from thumbline.problems import Problem, problems_of
+from thumbline_ingest.envelope import envelope_head, wrap
+from thumbline_ingest.log.base import Record
 
-from ..envelope import envelope_head, wrap
-from ..log.base import Record
 from . import strict
 from .keycount import NUL_ESCAPE, Suspicious, may_have_nul, understood_keys, written_keys
 from .verdicts import Rejection
@@ -45,7 +45,7 @@ class Batch:
         """Take events out of the lists again, by their places in them."""
         for place in reversed(places):
             for column in (self.indexes, self.ids, self.kinds, self.records, self.keys):
-                del column[place]  # type: ignore[attr-defined]
+                del column[place]
 
 
 def _validate(raw: bytes) -> Event:

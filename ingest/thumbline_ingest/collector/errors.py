@@ -17,7 +17,12 @@ class RequestRefused(Exception):
     """
 
     def __init__(
-        self, status: int, code: str, message: str, *, retry_after_s: float | None = None,
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from thumbline.problems import Problem
+from thumbline_ingest.log.base import Appended, LogWriter
 
-from ..log.base import Appended, LogWriter
 from .batch import Batch, read_batch
 from .metrics import Metrics
 from .recent import RecentIds
@@ -62,7 +62,7 @@ class Intake:
         return Verdicts(verdicts, batch.rejections)
 
     def _drop_duplicates(self, project: str, batch: Batch, verdicts: list[Verdict]) -> dict[int, int]:
-        """Take repeats out of the batch; returns index -> index of the event in this batch that it repeats."""
+        """Take repeats out of the batch; returns index of a repeat -> index of what it repeats here."""
         ids = set(batch.ids)
         known = self._recent.known(project, ids)
         if not known and len(ids) == len(batch.ids):

@@ -118,7 +118,9 @@ class Metrics(Collector):
         self.share()
         numbers, gauges = self._together()
         for name, (label, about, values) in _COUNTERS.items():
-            yield _counter(name, label, about, {key: numbers[f"{name} {key}"] for key in _keys(numbers, name, values)})
+            yield _counter(
+                name, label, about, {key: numbers[f"{name} {key}"] for key in _keys(numbers, name, values)}
+            )
         for name, about in _HISTOGRAMS.items():
             yield _histogram(name, about, numbers)
         for name, about in _GAUGES.items():
@@ -127,7 +129,7 @@ class Metrics(Collector):
     def _together(self) -> tuple[Counter[str], Counter[str]]:
         if self._shared_dir is None:
             with self._lock:
-                return Counter(self._numbers), Counter(self._gauges)  # type: ignore[arg-type]
+                return Counter(self._numbers), Counter(self._gauges)
         numbers: Counter[str] = Counter()
         gauges: Counter[str] = Counter()
         for path in self._shared_dir.glob("metrics-*.json"):

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..log.base import LogUnavailable, LogWriter
+from thumbline_ingest.log.base import LogUnavailable, LogWriter
+
 from .metrics import Metrics
 from .settings import CollectorSettings
 
@@ -38,8 +39,9 @@ class _Look:
 
 class Readiness:
     """
-    Looks at the log and the disk in a thread of its own, so a log that hangs makes the answer "no"
-    instead of keeping the asker waiting.
+    Looks at the log and the disk in a thread of its own.
+
+    So a log that hangs makes the answer "no" instead of keeping the asker waiting.
 
     Args:
         settings: intervals and limits.
@@ -59,14 +61,17 @@ class Readiness:
 
     def checks(self) -> dict[str, Check]:
         """Each check by its name; the collector is ready where all are well."""
-        last = self._last
-        log = last.log
-        age = time.monotonic() - last.at
-        if log.ok and age > self._settings.stale_after_s:
-            log = Check(False, f"no answer for {age:.0f} s")
-            self._metrics.set("log_up", 0)
         draining = Check(False, "stopping") if self.draining() else Check(True, "no")
-        return {"log": log, "disk": last.disk, "draining": draining}
+        return {"log": self.log(), "disk": self._last.disk, "draining": draining}
+
+    def log(self) -> Check:
+        """Whether the log takes records, as far as known."""
+        last = self._last
+        age = time.monotonic() - last.at
+        if last.log.ok and age > self._settings.stale_after_s:
+            self._metrics.set("log_up", 0)
+            return Check(False, f"no answer for {age:.0f} s")
+        return last.log
 
     def drain(self) -> None:
         """Be not ready from now on."""

@@ -14,7 +14,7 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from .readiness import DRAINING_FILE
 from .settings import CollectorSettings
@@ -30,7 +30,7 @@ class PortInUse(Exception):
     """Another process listens on the address."""
 
 
-class _DrainingServer(Server):  # type: ignore[misc]
+class _DrainingServer(MPServer):
     """granian's server, which says that it stops before it does."""
 
     draining_file: Path

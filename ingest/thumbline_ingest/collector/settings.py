@@ -25,8 +25,9 @@ class CollectorSettings:
         host: address to listen on; loopback unless told otherwise.
         port: TCP port.
         workers: processes. Each has a log writer, a memory of recent ids and a byte cap of its own.
-        threads: threads per worker that run requests. A request holds one while its body arrives and while
-            it waits for the disk.
+        threads: threads per worker at most, made when needed. A request holds one while its body arrives and
+            while it waits for the disk.
+        turns: requests per worker that are checked and appended at the same time; see docs/server-choice.md.
         max_inflight_bytes: bodies held at one time, over all requests of a worker; above one request at its
             largest (`limits.MAX_INFLATED_BYTES` plus `limits.MAX_BODY_BYTES`).
         recent_ids: event ids remembered as durable, per worker.
@@ -49,7 +50,8 @@ class CollectorSettings:
     host: str = "127.0.0.1"
     port: int = 4517
     workers: int = 1
-    threads: int = 16
+    threads: int = 64
+    turns: int = 4
     max_inflight_bytes: int = 64 * 1024 * 1024
     recent_ids: int = 200_000
     min_free_fraction: float = 0.05

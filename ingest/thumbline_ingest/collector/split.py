@@ -38,7 +38,7 @@ def split(body: bytes) -> list[bytes]:
         found: Sequence[bytes] = [] if _may_be_huge(body) else [bytes(raw) for raw in _RAW_ARRAY.decode(body)]
     except (msgspec.MsgspecError, RecursionError):
         found = []
-    events = found if found else _split_tolerantly(strict.decode(body))
+    events = found or _split_tolerantly(strict.decode(body))
     if not events:
         raise RequestRefused(400, "empty_batch", "the array holds no event")
     if len(events) > limits.MAX_BATCH_EVENTS:

@@ -56,7 +56,11 @@ class Verdicts:
             return _all_accepted(len(self.each))
         counts: dict[str, Any] = {verdict: self.count(verdict) for verdict in VERDICTS}
         errors = [
-            {"index": index, "event_id": why.event_id, "problems": [problem.as_dict() for problem in why.problems]}
+            {
+                "index": index,
+                "event_id": why.event_id,
+                "problems": [problem.as_dict() for problem in why.problems],
+            }
             for index, why in sorted(self.rejections.items())
         ]
         return msgspec.json.encode(counts | {"verdicts": self.each, "errors": errors})

@@ -11,8 +11,9 @@ from multiprocessing import util
 
 from flask import Flask
 
-from ..keys import KeyStore
-from ..log import open_log
+from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.log import open_log
+
 from .app import create_app
 from .settings import CollectorSettings
 

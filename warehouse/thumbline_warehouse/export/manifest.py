@@ -51,6 +51,7 @@ def manifest(db: duckdb.DuckDBPyConnection, facts: Facts) -> dict[str, Any]:
             "equal_completion_neighbours": facts.order.equal_completions,
             "equal_prompt_neighbours": facts.order.equal_prompts,
         },
+        "empty_answers": _empty_answers(db, facts.options),
         "models": _models(db, facts.options),
         "features": facts.columns,
         "files": [asdict(file) for file in facts.files],
@@ -94,6 +95,15 @@ def _labels(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[str, 
     up, total = db.execute("SELECT count(*) FILTER (label), count(*) FROM plan").fetchone() or (0, 0)
     down = total - up
     return {"desirable": up, "undesirable": down, "majority_share": round(max(up, down) / max(1, total), 4)}
+
+
+def _empty_answers(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[str, int]:
+    if options.kind != "pairs":
+        return {}
+    chosen, rejected = db.execute(
+        "SELECT count(*) FILTER (is_chosen_empty), count(*) FILTER (is_rejected_empty) FROM plan"
+    ).fetchone() or (0, 0)
+    return {"chosen": chosen, "rejected": rejected}
 
 
 def _models(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> list[dict[str, Any]]:

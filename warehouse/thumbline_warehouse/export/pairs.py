@@ -8,6 +8,8 @@ Pairs: one row a decided pick (rule `pick/1`).
 
 Ties, both bad and skips give no pair; they are counted apart. Where more than two answers were
 shown, the winner is paired with one other that the seed draws.
+
+An empty answer stays: people did choose between it and the other. The manifest counts such rows.
 """
 
 from __future__ import annotations
@@ -38,8 +40,6 @@ _STEPS: Final = (
          "tool calls, images or other parts, which this profile cannot carry"),
     Step("prompt_end", "coalesce(chosen.prompt_end, '') NOT IN ('user', 'tool')",
          "the prompt does not end with the user or a tool"),
-    Step("empty", "coalesce(chosen.response_chars, 0) = 0 OR coalesce(rejected.response_chars, 0) = 0",
-         "one of the answers is empty"),
     Step("identical", "chosen.response_hash = rejected.response_hash", "the two answers are the same"),
 )
 _CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
@@ -72,6 +72,8 @@ class Pairs:
                SELECT row_number() OVER () - 1 AS row, chosen, rejected, winner_position, shown_answers, strength, scale,
                       coalesce(conversation_id, chosen.conversation_id) AS conversation_id,
                       epoch_ms(occurred_at) AS feedback_ts_ms,
+                      coalesce(chosen.response_chars, 0) = 0 AS is_chosen_empty,
+                      coalesce(rejected.response_chars, 0) = 0 AS is_rejected_empty,
                       sha256('pairs' || chr(0) || project || chr(0) || target_id || chr(0) || rater_id) AS example_id,
                       chosen.prompt_hash AS prompt_hash, chosen.response_hash AS completion_hash
                FROM votes WHERE reason IS NULL"""

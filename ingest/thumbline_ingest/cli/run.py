@@ -1,0 +1,101 @@
+"""`thumbline collect` and `thumbline load`: the two processes of production."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import click
+
+from thumbline_ingest.loader import Loader, LoaderSettings
+from thumbline_ingest.log import open_log
+from thumbline_warehouse.connect import ConnectionSettings
+from thumbline_warehouse.store import DuckLakeStore, StoreSettings
+from thumbline_warehouse.urls import WarehouseUrl
+
+from .context import settings_of
+from .settings import Settings
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [env: THUMBLINE_HOST; default: 127.0.0.1]")
+@click.option("--port", type=int, help="TCP port.  [env: THUMBLINE_PORT; default: 8400]")
+@click.option("--workers", type=int, help="Processes.  [env: THUMBLINE_WORKERS; default: 1]")
+@click.option("--threads", type=int, help="Threads a process.  [env: THUMBLINE_THREADS; default: 16]")
+@click.pass_context
+def collect(context: click.Context, **flags: Any) -> None:
+    """Take events over HTTP and put them into the log, until SIGTERM."""
+    from thumbline_ingest.collector.server import PortInUse, serve
+    from thumbline_ingest.collector.settings import CollectorSettings
+
+    settings = settings_of(context, **flags)
+    # Fails here, with a sentence, rather than in a worker.
+    open_log(settings.log_url).identity()
+    collector = CollectorSettings(
+        log_url=settings.log_url, keys_path=settings.keys_path, data_dir=settings.home, host=settings.host,
+        port=settings.port, workers=settings.workers, threads=settings.threads,
+    )
+    try:
+        serve(collector)
+    except PortInUse as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.option("--loader", metavar="NAME", help="Stable name of this loader.  [env: THUMBLINE_LOADER; default: found by itself]")
+@click.option("--max-batch-records", type=int, help="Records in a load at most.  [env: THUMBLINE_MAX_BATCH_RECORDS; default: 100000]")
+@click.option("--max-batch-age-s", type=float, help="Seconds that a record waits for others.  [env: THUMBLINE_MAX_BATCH_AGE_S; default: 1]")
+@click.option("--until-empty", is_flag=True, help="End when all that the log holds now is landed.")
+@click.option("--accept-new-log", is_flag=True, help="Go on with a log that was made anew.")
+@click.option("--accept-gap", is_flag=True, help="Go on where the log dropped records unread; they are counted as lost.")
+@click.pass_context
+def load(context: click.Context, until_empty: bool, accept_new_log: bool, accept_gap: bool, **flags: Any) -> None:
+    """Land what the log holds in the warehouse, until SIGTERM."""
+    settings = settings_of(context, **flags)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _member(settings) as member, closing(_store(settings, member)) as store:
+        loader_settings = LoaderSettings(
+            member=member, max_batch_records=settings.max_batch_records, max_batch_age_s=settings.max_batch_age_s,
+            compact_interval_s=settings.compact_interval_s, accept_new_log=accept_new_log, accept_gap=accept_gap,
+        )
+        Loader(open_log(settings.log_url), store, loader_settings).run(stop, until_empty=until_empty)
+
+
+def _store(settings: Settings, member: str) -> DuckLakeStore:
+    connection = ConnectionSettings(memory_limit=settings.memory_limit, temp_directory=str(settings.home / "spill"))
+    return DuckLakeStore(
+        WarehouseUrl.parse(settings.warehouse_url),
+        StoreSettings(loader=member, keep_files_s=settings.keep_files_s, connection=connection),
+    )
+
+
+@contextmanager
+def _member(settings: Settings) -> Iterator[str]:
+    """
+    A name that this loader has alone, and that a restarted one finds again: the first free slot of
+    the home folder. A killed loader's slot is free at once, since the system drops its lock.
+    """
+    if settings.loader:
+        yield settings.loader
+        return
+    for slot in range(1_000):
+        descriptor = os.open(settings.home / f"loader-{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        try:
+            yield f"{socket.gethostname()}-{slot}"
+        finally:
+            os.close(descriptor)
+        return
+    raise click.ClickException("more than 1,000 loaders in one home folder")

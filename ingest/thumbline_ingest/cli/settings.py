@@ -1,0 +1,127 @@
+"""
+Settings of the command: a flag wins over the environment, that over the file, that over the default.
+
+The file is `thumbline.toml` in the home folder, with the names below:
+
+    port = 8400
+    log = "kafka://broker-1:9092/thumbline"
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME: Final = "thumbline.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Everything that can be set; each field is `THUMBLINE_<NAME>` in the environment and a key of the file.
+
+    Attributes:
+        home: the folder that holds log, warehouse, keys and the settings file.
+        log: URL of the log: `sqlite:PATH` or `kafka://host:port/topic`; in the home folder when empty.
+        warehouse: URL of the warehouse: `ducklake:PATH`; in the home folder when empty.
+        host: address that the collector listens on.
+        port: its TCP port.
+        workers: its processes.
+        threads: threads a process.
+        loader: name of this loader, which must stay the same over restarts; found by itself when empty.
+        max_batch_records: records in a load at most.
+        max_batch_age_s: seconds that a record waits for others to land with.
+        compact_interval_s: seconds between two compactions.
+        keep_files_s: seconds for which merged files stay for readers that still use them.
+        memory_limit: what DuckDB may use, in the loader and in exports.
+    """
+
+    home: Path
+    log: str = ""
+    warehouse: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8400
+    workers: int = 1
+    threads: int = 16
+    loader: str = ""
+    max_batch_records: int = 100_000
+    max_batch_age_s: float = 1.0
+    compact_interval_s: float = 60.0
+    keep_files_s: int = 600
+    memory_limit: str = "1GB"
+
+    @property
+    def log_url(self) -> str:
+        """The log's URL, with the default filled in."""
+        return self.log or f"sqlite:{self.home / 'log.sqlite'}"
+
+    @property
+    def warehouse_url(self) -> str:
+        """The warehouse's URL, with the default filled in."""
+        return self.warehouse or f"ducklake:{self.home / 'warehouse' / 'catalog.sqlite'}"
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of the write keys."""
+        return self.home / "keys.json"
+
+
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    """
+    The settings in force: flag over environment over file over default.
+
+    Args:
+        flags: what was given on the command line; None means not given.
+        environ: the environment.
+
+    Raises:
+        click.UsageError: a value is of the wrong type, or the file names an unknown setting.
+    """
+    home = Path(flags.get("home") or environ.get("THUMBLINE_HOME") or "thumbline-home").absolute()
+    from_file = _read_file(home / FILE_NAME)
+    values: dict[str, Any] = {"home": home}
+    for field in fields(Settings):
+        if field.name == "home":
+            continue
+        variable = f"THUMBLINE_{field.name.upper()}"
+        for source, value in (
+            (f"--{field.name.replace('_', '-')}", flags.get(field.name)),
+            (variable, environ.get(variable)),
+            (f"{FILE_NAME}: {field.name}", from_file.get(field.name)),
+        ):
+            if value is not None and value != "":
+                values[field.name] = _typed(source, str(field.type), value)
+                break
+    return Settings(**values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise click.UsageError(f"{path}: {error}") from error
+    known = [field.name for field in fields(Settings) if field.name != "home"]
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+        raise click.UsageError(f"{path}: '{unknown[0]}' is no setting; there are {', '.join(known)}")
+    return values
+
+
+def _typed(source: str, type_: str, value: Any) -> Any:
+    try:
+        return {"int": int, "float": float}.get(type_, str)(value)
+    except ValueError as error:
+        raise click.UsageError(f"{source}: '{value}' is no {'whole number' if type_ == 'int' else 'number'}") from error

@@ -118,6 +118,9 @@ class KeyStore:
         match = _KEY.fullmatch(key)
         if match is None:
             return None
+        if match[1] not in self._valid:
+            # Perhaps made a moment ago: a new key works at once. Costs one look at the file's status.
+            self._follow()
         found = self._valid.get(match[1])
         # The comparison takes its time for an unknown id too.
         project, expected = found or (None, "")

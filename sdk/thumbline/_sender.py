@@ -80,6 +80,7 @@ class Sender:
         self._server_said_wait = False
         self._next_scan_s = 0.0
         self._waiters = 0
+        self._unreported = 0  # groups of events that are counted, with spool or `on_drop` still to be told
         self._halted = False
         self.retiring = False
         """Set when nobody will record any more: the thread ends once everything is delivered."""
@@ -119,7 +120,8 @@ class Sender:
         with buffer.lock:
             taken = self._taken[0][1] if self._taken else NEVER
             oldest = min(min(self._working, default=NEVER), taken, buffer.oldest_sequence)
-            return oldest > sequence and not buffer.spooled and (self._spool is None or self._next_scan_s > 0)
+            is_scanned = self._spool is None or self._next_scan_s > 0
+            return oldest > sequence and not buffer.spooled and not self._unreported and is_scanned
 
     def halt(self) -> list[Entry]:
         """Stop for good, without waiting for a request under way; returns what has no verdict."""
@@ -227,7 +229,8 @@ class Sender:
             self._wait_for(1, min(max_wait_s, _IDLE_S))
             if len(self._buffer) and not self._waiters:
                 # There is something, but not yet a batch: others may join it.
-                self._wait_for(self._settings.max_batch_events, min(max_wait_s, self._settings.flush_interval_s))
+                settings = self._settings
+                self._wait_for(settings.max_batch_events, min(max_wait_s, settings.flush_interval_s))
 
     def _wait_for(self, count: int, timeout_s: float) -> None:
         buffer = self._buffer
@@ -251,7 +254,7 @@ class Sender:
             return
         try:
             claim = self._spool.claim()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - a broken disk, or a spool of the host's
             _log.warning("spool", "the spool cannot be read: %s", type(error).__name__)
             claim = None
         if claim is None:
@@ -289,7 +292,8 @@ class Sender:
                     self._working[encoded.sequence] = encoded
                     continue
                 self._buffer.drop(encoded.reason, in_flight=True)
-            self.report(encoded)
+                self._unreported += 1
+            self._report([encoded])
 
     def _deliver(self) -> None:
         groups = [self._next_group()]
@@ -364,16 +368,23 @@ class Sender:
                 else:
                     counts[cast("Verdict", verdict)] += 1
             self._buffer.settle(counts)
+            self._unreported += 1
         self._settle_spool(receipts)
+        self._report(drops)
+
+    def _report(self, drops: list[Drop]) -> None:
+        # Whoever waited for the end of an event may count on `on_drop` having been told of it.
         for drop in drops:
             self.report(drop)
+        with self._buffer.lock:
+            self._unreported -= 1
 
     def _settle_spool(self, receipts: Mapping[str, int]) -> None:
         try:
             for receipt, count in receipts.items():
                 if self._spool is not None:
                     self._spool.settle(receipt, count)
-        except OSError as error:  # left on disk, its events will be sent again: duplicates
+        except Exception as error:  # noqa: BLE001 - left on disk, its events will be sent again: duplicates
             _log.warning("spool", "the spool cannot be written: %s", type(error).__name__)
 
     def _shrink(self, outcome: Outcome, group: list[Item]) -> None:

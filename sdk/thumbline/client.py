@@ -107,7 +107,8 @@ class Client:
         self._settings = settings = resolve(url, key, options)
         if transport is None:
             transport = HttpTransport(
-                settings.url, connect_timeout_s=settings.connect_timeout_s, read_timeout_s=settings.read_timeout_s
+                settings.url,
+                connect_timeout_s=settings.connect_timeout_s, read_timeout_s=settings.read_timeout_s,
             )
         self._pipeline: Pipeline = Pipeline(settings, transport, clock or SystemClock(), on_drop or _ignore)
         self._retire = weakref.finalize(self, self._pipeline.retire)

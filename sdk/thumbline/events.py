@@ -403,10 +403,10 @@ def parse_event(raw: bytes | str) -> Event:
 
 def routing_key(event: Event) -> str:
     """What the event is about: events with one key stay in order through the log."""
-    if event.conversation_id is not None:
-        return event.conversation_id
-    for name in ("target_id", "completion_id", "comparison_id"):
-        value = getattr(event, name, None)
+    # The fields themselves: `getattr` would find an unknown field of the same name too.
+    fields = event.__dict__
+    for name in ("conversation_id", "target_id", "completion_id", "comparison_id"):
+        value = fields.get(name)
         if value is not None:
             return str(value)
     return event.rater.id if event.rater is not None else event.event_id

@@ -18,6 +18,11 @@ from typing import Final, Protocol
 
 from ._ids import uuid7
 
+try:
+    import fcntl
+except ImportError:  # not POSIX: the client runs without a spool
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["Claim", "FileSpool", "MemorySpool", "Spool"]
 
 # Read back in one piece, so it bounds memory; a multiple of the largest event.
@@ -117,10 +122,8 @@ class FileSpool:
         """Write one line with one system call; see `Spool.append`."""
         line = _line(event_id, data)
         with self._lock:
-            if self._bytes_elsewhere + self._own_bytes() + len(line) > self._max_bytes:
-                self._measure()
-                if self._bytes_elsewhere + self._own_bytes() + len(line) > self._max_bytes:
-                    return None
+            if not self._has_room(len(line)):
+                return None
             segment = self._writable(held, len(line))
             self._write(segment, line)
             segment.size += len(line)
@@ -181,11 +184,17 @@ class FileSpool:
         self._segments: dict[str, _Segment] = {}
         self._current: dict[bool, _Segment] = {}  # by `held`
         self._waiting: list[_Segment] = []  # sealed, its events in nobody's memory
-        self._bytes_elsewhere = 0
-        self._ready = False
+        self._bytes_elsewhere: int | None = None  # not looked at yet
 
-    def _own_bytes(self) -> int:
-        return sum(segment.size for segment in self._segments.values())
+    def _has_room(self, size: int) -> bool:
+        # What other processes hold is looked at now and then: with each new segment, and when it matters.
+        for is_fresh in (False, True):
+            if is_fresh or self._bytes_elsewhere is None:
+                self._measure()
+            own = sum(segment.size for segment in self._segments.values())
+            if (self._bytes_elsewhere or 0) + own + size <= self._max_bytes:
+                return True
+        return False
 
     def _measure(self) -> None:
         own = set(self._segments)
@@ -221,9 +230,8 @@ class FileSpool:
             self._waiting.append(segment)
 
     def _create(self, held: bool) -> _Segment:
-        if not self._ready:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._ready = True
+        # Each time: somebody may tidy up under a process that runs for months.
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
             path = self._directory / f"{uuid7()}{_SUFFIX}"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -379,8 +387,8 @@ def _open_orphan(path: Path) -> _Segment | None:
 
 
 def _lock_file(fd: int) -> bool:
-    import fcntl  # POSIX only; elsewhere the client runs without a spool
-
+    if fcntl is None:
+        raise OSError("this system has no flock")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,10 +64,11 @@ class HttpTransport:
     """
 
     def __init__(self, url: str, *, connect_timeout_s: float = 3.0, read_timeout_s: float = 10.0) -> None:
-        # Loaded now and not on the sender's thread: a fork in the middle of an import would leave its
-        # lock behind in the child.
+        # Loaded now and not on the sender's thread: a fork in the middle of an import would leave half
+        # a module behind in the child. The codec is what host names go through; it loads when first used.
         import urllib3
 
+        codecs.lookup("idna")
         self._urllib3 = urllib3
         self._endpoint = url.rstrip("/") + "/v1/events"
         self._timeouts = (connect_timeout_s, read_timeout_s)

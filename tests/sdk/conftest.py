@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 import thumbline
+from thumbline._log import QuietLog
 
 SDK = str(Path(thumbline.__file__).parent.parent)
 
@@ -23,6 +25,7 @@ class CapturingServer:
     def __init__(self):
         self.requests = []  # (headers, batch)
         self.times = []
+        self.peers = []  # port of the client, by request
         self.stored = {}  # event id -> event
         self.received = []  # every event id of every request that was answered with verdicts
         self.script = []
@@ -30,7 +33,9 @@ class CapturingServer:
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
 
@@ -61,7 +66,10 @@ class CapturingServer:
                 if event["event_id"] in self.stored:
                     verdicts[i] = "duplicate"
                 self.stored[event["event_id"]] = event
-        return {"verdicts": verdicts, **{v: verdicts.count(v) for v in ("accepted", "duplicate", "rejected", "retry")}}
+        return {
+            "verdicts": verdicts,
+            **{v: verdicts.count(v) for v in ("accepted", "duplicate", "rejected", "retry")},
+        }
 
     def events(self, kind=None):
         found = sorted(self.stored.values(), key=lambda e: e["sequence"])
@@ -93,6 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         assert self.path == "/v1/events"
+        owner.peers.append(self.client_address[1])
         status, headers, content = owner.answer(dict(self.headers.items()), body)
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -135,13 +144,16 @@ def environment(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("PYTHONPATH", SDK)
+    for name in ("_pipeline", "client", "_sender", "settings"):
+        # Each test may see a warning that an earlier one saw.
+        monkeypatch.setattr(f"thumbline.{name}._log", QuietLog(name.strip("_")))
 
 
 @pytest.fixture
 def run_python():
     """Run a program in a process of its own; its output, and how long it took."""
 
-    def run(code, *args, check=True, wait=True):
+    def run(code, *args, check=True, quiet=True, wait=True):
         command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, args)]
         if not wait:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -150,7 +162,9 @@ def run_python():
         done.seconds = time.monotonic() - start
         if check:
             assert done.returncode == 0, done.stderr
-            assert done.stderr == ""
+            assert "Traceback" not in done.stderr
+            assert "Exception ignored" not in done.stderr
+            assert not quiet or done.stderr == ""
         return done
 
     return run

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
-import thumbline
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import thumbline
 from thumbline import MemorySpool, Reply
 from thumbline._verdicts import retry_after_s
 from thumbline.testing import ManualClock, RecordingTransport
@@ -27,6 +28,7 @@ def behaviours(draw):
 
     def answer(batch):
         import json
+
         return Reply(200, {}, json.dumps({"verdicts": [told[i % 8] for i in range(len(batch))]}).encode())
 
     return answer
@@ -49,10 +51,17 @@ def test_every_event_is_accounted_for(script, values, max_queue_bytes, spool_byt
     durable, close_early = flags
     dropped = []
     client = thumbline.Client(
-        "http://x", key="k", transport=RecordingTransport(script), on_drop=dropped.append,
+        "http://x",
+        key="k",
+        transport=RecordingTransport(script),
+        on_drop=dropped.append,
         spool=None if spool_bytes is None else MemorySpool(spool_bytes),
-        durable=durable and spool_bytes is not None, max_queue_bytes=max_queue_bytes, max_batch_events=7,
-        backoff_initial_s=0.0, flush_interval_s=0.0, misconfigured_wait_s=0.0,
+        durable=durable and spool_bytes is not None,
+        max_queue_bytes=max_queue_bytes,
+        max_batch_events=7,
+        backoff_initial_s=0.0,
+        flush_interval_s=0.0,
+        misconfigured_wait_s=0.0,
     )
     for value in values:
         client.thumb("a", value, rater="u")
@@ -65,7 +74,7 @@ def test_every_event_is_accounted_for(script, values, max_queue_bytes, spool_byt
     stats = client.stats()
     assert balanced(stats)
     assert len(values) == stats.created
-    assert 0 == stats.queued
+    assert stats.queued == 0
     assert sum(stats.dropped.values()) + stats.rejected == len(dropped)
     invalid = sum(value not in ("up", "down") for value in values)
     assert stats.dropped.get("invalid", 0) <= invalid
@@ -85,10 +94,23 @@ def test_what_the_server_says_it_has_is_what_was_accepted():
     assert thumbline.Stats(created=3, accepted=3) == client.stats()
 
 
-@pytest.mark.parametrize(("value", "seconds"), [
-    (None, 0), ("", 0), ("7", 7), ("1.5", 1.5), ("-3", 0), ("1e9", 300), ("inf", 300), ("nan", 0), ("soon", 0),
-    ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 300), ("99999999999999999999999", 300),
-])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("7", 7),
+        ("1.5", 1.5),
+        ("-3", 0),
+        ("1e9", 300),
+        ("inf", 300),
+        ("nan", 0),
+        ("soon", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
+        ("99999999999999999999999", 300),
+    ],
+)
 def test_retry_after_is_clamped(value, seconds):
     """No header makes the client wait for more than five minutes, or fail."""
     assert seconds == retry_after_s(value)
@@ -115,5 +137,5 @@ def test_backoff_doubles_with_full_jitter_up_to_its_ceiling():
     assert len({round(wait, 6) for wait in waits}) == 30
     while not client.stats().accepted:
         sender.step()
-    assert 0 == sender._failures
+    assert sender._failures == 0
     client.close(0)

@@ -112,7 +112,8 @@ class DuckLakeStore:
         self.settings = settings or StoreSettings()
         self._db = _retried(lambda: connect(url, settings=self.settings.connection), "open the warehouse")
         _retried(lambda: migrate(self._db), "make tables and views")
-        self._head: int | None = None
+        # What is known of a log as of a load: read again only when somebody else has landed since.
+        self._known: tuple[str, int] | None = None
         self._positions: dict[int, int] = {}
 
     def register_log(self, log_id: str, name: str, partitions: int, *, accept_new: bool = False) -> None:
@@ -171,7 +172,7 @@ class DuckLakeStore:
                 return self._land_once(log_id, batch)
             except duckdb.Error as error:
                 self._rollback()
-                self._head = None
+                self._known = None
                 if not _is_conflict(error) or attempt == _MAX_TRIES - 1:
                     raise
                 _pause(attempt)
@@ -184,17 +185,16 @@ class DuckLakeStore:
         db = self._db
         db.execute("BEGIN")
         (head,) = db.execute("SELECT load_id FROM head").fetchone() or (0,)
-        if head != self._head:
-            # Somebody has landed something since: only then can our positions have moved.
+        if self._known != (log_id, head):
             self._positions = self.positions(log_id)
-            self._head = head
+            self._known = (log_id, head)
         self._check_positions(batch)
         load_id = int(head) + 1
         counts = insert(db, log_id, load_id)
         self._write_loads(log_id, load_id, batch, counts)
         db.execute("UPDATE head SET load_id = ? WHERE load_id = ?", [load_id, head])
         db.execute("COMMIT")
-        self._head = load_id
+        self._known = (log_id, load_id)
         self._positions |= {records.partition: records.next for records in batch}
         return Landed(load_id, counts)
 
@@ -202,7 +202,7 @@ class DuckLakeStore:
         for records in batch:
             expected = self._positions.get(records.partition, 0)
             if records.first - records.lost != expected:
-                self._head = None
+                self._known = None
                 raise Fenced({r.partition: self._positions.get(r.partition, 0) for r in batch})
 
     def _write_loads(self, log_id: str, load_id: int, batch: Sequence[Records], counts: Mapping[int, Counts]) -> None:

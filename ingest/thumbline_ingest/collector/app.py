@@ -34,8 +34,6 @@ _log = logging.getLogger("thumbline.collector")
 _JSON: Final = "application/json"
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SCHEME: Final = "bearer "
-# Threads that events never take, so that probes are answered while all others wait for the log.
-_PROBE_THREADS: Final = 8
 # Seconds that a request waits until it may work. Below the client's timeout: it shall see the 503.
 _PATIENCE_S: Final = 5.0
 
@@ -56,8 +54,7 @@ class Collector:
         self.inflight = InflightBytes(settings.max_inflight_bytes)
         self.readiness = Readiness(settings, writer, self.metrics)
         self._keys = keys
-        most = max(settings.turns, settings.threads - _PROBE_THREADS)
-        self._turns = Turns(settings.turns, most, _PATIENCE_S)
+        self._turns = Turns(settings.turns, settings.threads, _PATIENCE_S)
         self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics)
 
     def post_events(self) -> Response:

@@ -24,6 +24,8 @@ __all__ = ["PortInUse", "serve"]
 _log = logging.getLogger("thumbline.collector")
 
 _TARGET = "thumbline_ingest.collector.worker:create"
+# Beside those for events: probes are answered while all the others wait for the log or for a body.
+_PROBE_THREADS = 8
 
 
 class PortInUse(Exception):
@@ -39,10 +41,8 @@ class _DrainingServer(MPServer):
     def shutdown(self, exit_code: int = 0) -> None:
         self.draining_file.touch()
         if self.interrupt_signal:
-            # Ctrl-C reaches the workers too; their end is no failure then.
-            self.interrupt_children.clear()
             time.sleep(self.drain_s)
-        super().shutdown(exit_code)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
 def serve(settings: CollectorSettings) -> None:
@@ -76,7 +76,7 @@ def _server(settings: CollectorSettings, run_dir: Path) -> _DrainingServer:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=settings.threads,
+        blocking_threads=settings.threads + _PROBE_THREADS,
         workers_kill_timeout=int(settings.stop_timeout_s),
         # One protocol, the one that the clients speak.
         http=HTTPModes.http1,

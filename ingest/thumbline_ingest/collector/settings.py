@@ -25,8 +25,9 @@ class CollectorSettings:
         host: address to listen on; loopback unless told otherwise.
         port: TCP port.
         workers: processes. Each has a log writer, a memory of recent ids and a byte cap of its own.
-        threads: threads per worker at most, made when needed. A request holds one while its body arrives and
-            while it waits for the disk.
+        threads: requests to `/v1/events` per worker that may be under way, each with a thread, made when
+            needed; more are answered 503. A request holds one while its body arrives and while it waits for
+            the disk.
         turns: requests per worker that are checked and appended at the same time; see docs/server-choice.md.
         max_inflight_bytes: bodies held at one time, over all requests of a worker; above one request at its
             largest (`limits.MAX_INFLATED_BYTES` plus `limits.MAX_BODY_BYTES`).

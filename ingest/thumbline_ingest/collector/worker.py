@@ -29,6 +29,9 @@ def create() -> Flask:
         LogMisconfigured: the log is not as it must be.
     """
     settings = CollectorSettings.from_environ()
+    if multiprocessing.parent_process() is not None:
+        # Out of the terminal's reach: Ctrl-C is for the main process, which stops the workers in order.
+        os.setpgid(0, 0)
     writer = open_log(settings.log_url).writer()
     app = create_app(settings, writer, KeyStore(settings.keys_path))
     # Not `atexit`: worker processes of `multiprocessing` end without it.

@@ -1,0 +1,82 @@
+"""What all tests share: a real broker where one can be had, folders, servers on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import kafka_broker  # noqa: E402
+
+SHARED_VOTES = Path(__file__).parent.parent.parent / "shared" / "data" / "llmfao"
+
+_HOW = "install Java 17 and Maven (Debian: apt-get install default-jre-headless maven), or set THUMBLINE_TEST_KAFKA=host:port"
+
+
+def _not_run() -> list[str]:
+    reasons = []
+    if missing := kafka_broker.unavailable_reason():
+        reasons.append(f"NOT RUN: the tests on Apache Kafka ({missing}). To run them: {_HOW}")
+    if importlib.util.find_spec("trl") is None:
+        reasons.append("NOT RUN: the tests with real trainers. To run them: make test-trainers (takes 5 GB)")
+    return reasons
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = kafka_broker.unavailable_reason()
+    if missing and os.environ.get("THUMBLINE_REQUIRE_KAFKA"):
+        raise pytest.UsageError(f"THUMBLINE_REQUIRE_KAFKA is set, but {missing}")
+    for item in items:
+        if missing and item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.skip(reason=f"no Apache Kafka: {missing}"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # After pytest's own summary: these are the last lines.
+    for line in _not_run():
+        print(line)
+
+
+@pytest.fixture(scope="session")
+def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of a real Apache Kafka."""
+    given = os.environ.get("THUMBLINE_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    broker = kafka_broker.Broker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    try:
+        yield broker.address
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A fresh home folder."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_votes() -> Path:
+    """The folder of real human picks that lies beside the repository in some places; never part of it."""
+    if not SHARED_VOTES.exists():
+        pytest.skip(f"real votes are not at {SHARED_VOTES}")
+    return SHARED_VOTES
+
+
+@pytest.fixture
+def golden() -> dict[str, dict[str, object]]:
+    """Kind -> its golden payload."""
+    folder = Path(__file__).parent / "contract" / "golden"
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}

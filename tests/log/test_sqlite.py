@@ -1,0 +1,98 @@
+"""What only the SQLite log does: durability by the commit, trimming, its files."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from thumbline_ingest.log import LogMisconfigured, LogUnavailable, Record, SqliteLog, open_log
+
+
+def test_acknowledged_records_survive_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    script = textwrap.dedent(f"""
+        from thumbline_ingest.log import Record, SqliteLog
+        writer = SqliteLog({str(path)!r}).writer()
+        n = 0
+        while True:
+            writer.append([Record(b"k", b"%d" % (n + i)) for i in range(10)])
+            n += 10
+            print(n, flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(50)]
+    process.send_signal(signal.SIGKILL)
+    acknowledged = int([*lines, *process.stdout.read().splitlines()][-1])
+    process.wait()
+    process.stdout.close()
+
+    reader = SqliteLog(path).reader("m")
+    reader.poll(0, 1)
+    reader.seek({0: 0})
+    (chunk,) = reader.poll(1, 1_000_000).chunks
+    reader.close()
+
+    # A batch more may be there than was acknowledged; none less, none twice, none torn.
+    assert list(map(int, chunk.values)) == list(range(len(chunk.values)))
+    assert len(chunk.values) >= acknowledged >= 500
+
+
+def test_what_has_landed_is_dropped_and_positions_go_on(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    writer = log.writer()
+    for _ in range(10):
+        writer.append([Record(b"k", b"x" * 1_000)] * 100)
+    reader = log.reader("m")
+    reader.poll(0, 1)
+    reader.landed({0: 950})
+
+    held = log.bounds()[0]
+
+    # The row that holds position 950 stays whole.
+    assert (held.start, held.end) == (900, 1_000)
+    writer.append([Record(b"k", b"next")])
+    assert log.bounds()[0].end == 1_001
+    reader.close()
+    writer.close()
+
+
+def test_reading_from_before_the_start_says_where_records_really_are(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    writer, reader = log.writer(), log.reader("m")
+    writer.append([Record(b"k", b"%d" % i) for i in range(10)])
+    writer.append([Record(b"k", b"%d" % i) for i in range(10, 20)])
+    reader.poll(0, 1)
+    reader.landed({0: 10})
+    reader.seek({0: 3})
+
+    (chunk,) = reader.poll(1, 100).chunks
+
+    assert (chunk.first, chunk.positions[0], chunk.values[0]) == (3, 10, b"10")
+    reader.close()
+    writer.close()
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LogMisconfigured, match="does its folder exist"):
+        SqliteLog(tmp_path / "no" / "log.sqlite").identity()
+
+
+def test_a_deleted_file_fails_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    writer = SqliteLog(path).writer()
+    path.unlink()
+    with pytest.raises(LogUnavailable, match="is gone"):
+        writer.check()
+    writer.close()
+
+
+@pytest.mark.parametrize("url", ["", "http://x", "sqlite:", "kafka://host", "kafka://host/topic?color=red"])
+def test_a_bad_url_says_what_is_allowed(url: str) -> None:
+    with pytest.raises(ValueError, match="THUMBLINE_LOG"):
+        open_log(url)

@@ -260,13 +260,13 @@ class Sender:
         if claim is None:
             self._next_scan_s = now_s + max(self._settings.spool_scan_interval_s, 0.001)
             return
-        sequences = self._buffer.unspool(len(claim.entries), foreign=claim.foreign, corrupt=claim.corrupt)
-        items = [
-            Item(len(data) + _ITEM_OVERHEAD, sequence, event_id, data, claim.receipt)
-            for sequence, (event_id, data) in zip(sequences, claim.entries, strict=True)
-        ]
         with self._buffer.lock:
-            self._working.update((item.sequence, item) for item in items)
+            if self._halted:  # stays on disk, and in the books as it was
+                return
+            sequences = self._buffer.unspool(len(claim.entries), foreign=claim.foreign, corrupt=claim.corrupt)
+            for sequence, (event_id, data) in zip(sequences, claim.entries, strict=True):
+                size = len(data) + _ITEM_OVERHEAD
+                self._working[sequence] = Item(size, sequence, event_id, data, claim.receipt)
         if claim.corrupt:
             _log.warning("corrupt", "%d lines of the spool could not be read", claim.corrupt)
 

@@ -125,9 +125,9 @@ class TestReadiness:
 def test_no_turn_in_time() -> None:
     """Who gets no turn is told to come back."""
     turns = Turns(at_once=1, most=5, patience_s=0.05)
-    with turns.turn(), pytest.raises(RequestRefused, match="keep up"), turns.turn():
+    with turns.turn, pytest.raises(RequestRefused, match="keep up"), turns.turn:
         pass
-    with turns.turn():
+    with turns.turn:
         pass
 
 

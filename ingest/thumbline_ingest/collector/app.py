@@ -79,9 +79,9 @@ class Collector:
         if not self.readiness.log().ok:
             # Known to be down: an append would only keep the client waiting.
             raise busy("the log does not take events now; send again later")
-        with self._turns.inside(), self.inflight.lease() as lease:
+        with self._turns.inside, self.inflight.lease() as lease:
             body = read_body(environ, lease)
-            with self._turns.turn():
+            with self._turns.turn:
                 return self._intake.take(project, body)
 
     def _project(self, authorization: str) -> str:

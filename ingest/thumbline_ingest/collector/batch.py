@@ -23,9 +23,10 @@ _MARK: Final = b"\0"
 @dataclass
 class Batch:
     """
-    A request's events, checked. The first five lists belong together, one entry per good event.
+    A request's events, checked. The five lists belong together, one entry per good event.
 
     Attributes:
+        size: number of events sent.
         indexes: place in the request.
         ids: event id.
         kinds: kind.
@@ -34,6 +35,7 @@ class Batch:
         rejections: index of a bad event -> why.
     """
 
+    size: int = 0
     indexes: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -68,7 +70,7 @@ def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: i
         project: what the request's key writes to.
         received_at_ms: Unix time in milliseconds.
     """
-    batch = Batch()
+    batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
     # What `wrap` puts around an event that has neither unknown fields nor line breaks: the rule.
     before, after = wrap(head, _MARK).split(_MARK)

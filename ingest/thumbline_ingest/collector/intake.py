@@ -42,9 +42,8 @@ class Intake:
             RequestRefused: the body is no batch.
             LogUnavailable: nothing is known to be stored.
         """
-        events = split(body)
-        batch = read_batch(body, events, project, int(self._now() * 1000))
-        verdicts: list[Verdict] = ["accepted"] * len(events)
+        batch = read_batch(body, split(body), project, int(self._now() * 1000))
+        verdicts: list[Verdict] = ["accepted"] * batch.size
         for index in batch.rejections:
             verdicts[index] = "rejected"
         twins = self._drop_duplicates(project, batch, verdicts)

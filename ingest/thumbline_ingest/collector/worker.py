@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -16,6 +17,9 @@ from thumbline_ingest.log import open_log
 
 from .app import create_app
 from .settings import CollectorSettings
+
+# From glibc's malloc.h.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 def create() -> Flask:
@@ -38,6 +42,7 @@ def create() -> Flask:
     util.Finalize(app, writer.close, exitpriority=100)
     _end_with_parent()
     _calm_collector()
+    pass
     return app
 
 
@@ -47,6 +52,14 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
+
+
+def _give_memory_back() -> None:
+    # Large bodies come and go in many threads. With glibc's defaults what they held stays with the process.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, 512 * 1024)
 
 
 def _end_with_parent() -> None:

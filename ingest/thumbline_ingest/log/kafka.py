@@ -286,8 +286,12 @@ class KafkaReader:
 
     def seek(self, positions: Mapping[int, int]) -> None:
         with _mapped(self._settings):
+            owned = self._consumer.assignment()
             for number, position in positions.items():
                 part = TopicPartition(self._settings.topic, number)
+                if part not in owned:
+                    # Lost while the caller looked the position up: its new owner places it.
+                    continue
                 self._consumer.seek(part, position)
                 self._consumer.resume(part)
                 self._next[number] = position

@@ -90,7 +90,7 @@ def write_parquet(
     reader = db.execute(
         f"SELECT * FROM read_json('{str(jsonl).replace(chr(39), chr(39) * 2)}', format = 'newline_delimited', "
         f"columns = {{{listed}}}, maximum_object_size = 104857600)"
-    ).fetch_record_batch(_ROWS_PER_BATCH)
+    ).to_arrow_reader(_ROWS_PER_BATCH)
     schema = _not_null(reader.schema)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         done = 0
@@ -126,7 +126,7 @@ def _scatter(
     view = memoryview(memory)
     done = written = 0
     try:
-        for batch in db.execute(f"SELECT row, line FROM ({lines})").fetch_record_batch(_ROWS_PER_BATCH):
+        for batch in db.execute(f"SELECT row, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
             starts = offsets[batch.column(0).to_numpy()].tolist()
             ends, data = _buffers(batch.column(1))
             begin = ends[0]

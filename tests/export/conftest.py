@@ -1,0 +1,1 @@
+from tests.warehouse.conftest import land, query, store, url  # noqa: F401 - fixtures

@@ -34,7 +34,7 @@ def run(url: WarehouseUrl, tmp_path: Path):
         (file,) = made.manifest["files"]
         path = made.folder / file["path"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
-        rows = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else [json.loads(x) for x in path.open()]
+        rows = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else [json.loads(x) for x in path.read_text().split("\n")[:-1]]
         assert len(rows) == file["rows"] == made.funnel.rows
         return made, rows
 
@@ -232,7 +232,7 @@ def test_without_metadata_only_the_trainers_columns_are_written(land, run) -> No
 
 def _events(count: int) -> list[dict[str, Any]]:
     events = [completion(f"a{i}", prompt=f"question {i // 2}", text=f"answer {i}") for i in range(count)]
-    events += [thumb(f"a{i}", ["up", "down", "down"][i % 3], i % 5, f"r{n}") for i in range(count) for n in range(i % 3)]
+    events += [thumb(f"a{i}", ["up", "down"][i // 3 % 2], i % 5, f"r{n}") for i in range(count) for n in range(i % 3)]
     events += [event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"a{i + 1}"]) for i in range(0, count, 2)]
     events += [event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i + i // 2 % 2}") for i in range(0, count, 2)]
     return events

@@ -42,7 +42,7 @@ def create() -> Flask:
     util.Finalize(app, writer.close, exitpriority=100)
     _end_with_parent()
     _calm_collector()
-    pass
+    _give_memory_back()
     return app
 
 

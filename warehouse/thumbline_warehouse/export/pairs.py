@@ -114,7 +114,7 @@ def _make_votes(db: duckdb.DuckDBPyConnection, reason: str, seed: int) -> None:
                                  'consent': {consent_of("c", "author")}}} AS answer
                          FROM completions c),
              picked AS (SELECT v.event_id, v.project, v.target_id, v.rater_id, v.rater_kind, v.outcome, v.winner_id, v.strength,
-                               v.scale, v.occurred_at, v.conversation_id, {consent_of("v", "rater_id")} AS vote_consent,
+                               v.scale, v.occurred_at, coalesce(v.conversation_id, x.conversation_id) AS conversation_id, {consent_of("v", "rater_id")} AS vote_consent,
                                l.event_id IS NOT NULL AS is_latest, x.event_id AS x_id, len(x.completion_ids) AS shown_answers,
                                list_position(x.completion_ids, v.winner_id) AS winner_position, {drawn} AS opponent_id
                         FROM picks v LEFT JOIN latest l ON l.event_id = v.event_id

@@ -27,7 +27,7 @@ from .settings import Settings
 @click.option("--host", help="Address to listen on.  [env: THUMBLINE_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="TCP port.  [env: THUMBLINE_PORT; default: 8400]")
 @click.option("--workers", type=int, help="Processes.  [env: THUMBLINE_WORKERS; default: 1]")
-@click.option("--threads", type=int, help="Threads a process.  [env: THUMBLINE_THREADS; default: 16]")
+@click.option("--threads", type=int, help="Requests under way a process.  [env: THUMBLINE_THREADS; default: 64]")
 @click.pass_context
 def collect(context: click.Context, **flags: Any) -> None:
     """Take events over HTTP and put them into the log, until SIGTERM."""

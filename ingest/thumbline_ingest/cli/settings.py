@@ -38,7 +38,7 @@ class Settings:
         host: address that the collector listens on.
         port: its TCP port.
         workers: its processes.
-        threads: threads a process.
+        threads: requests under way a process; the next one gets a 503.
         loader: name of this loader, which must stay the same over restarts; found by itself when empty.
         max_batch_records: records in a load at most.
         max_batch_age_s: seconds that a record waits for others to land with.
@@ -53,7 +53,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
-    threads: int = 16
+    threads: int = 64
     loader: str = ""
     max_batch_records: int = 100_000
     max_batch_age_s: float = 1.0

@@ -166,7 +166,7 @@ def refused(refusal: RequestRefused) -> Response:
 
 
 def _answer(verdicts: Verdicts) -> Response:
-    # Without the headers that are for browsers: they cost a tenth of a request with one event.
+    # Without the headers that are for browsers: no page shows this, and it is the answer that must be fast.
     response = Response(verdicts.to_json(), 200, content_type=_JSON)
     if verdicts.count("retry"):
         response.headers["Retry-After"] = "1"

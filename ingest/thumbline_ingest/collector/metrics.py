@@ -48,9 +48,8 @@ class Metrics(Collector):
     """
     Counters of one process, and the sum over the processes of one collector.
 
-    `prometheus_client`'s own counters cost a lock for each of the ten numbers that a request changes; at
-    one event per request that was a tenth of the time. Here one lock covers them, and the library only
-    writes them out.
+    `prometheus_client`'s own counters take a lock for each of the numbers that a request changes, which
+    shows at one event per request. Here one lock covers them, and the library only writes them out.
 
     Args:
         shared_dir: folder in which the processes of one collector leave their numbers for each other;

@@ -49,7 +49,7 @@ class CollectorSettings:
     keys_path: Path
     data_dir: Path
     host: str = "127.0.0.1"
-    port: int = 4517
+    port: int = 8400
     workers: int = 1
     threads: int = 64
     turns: int = 4

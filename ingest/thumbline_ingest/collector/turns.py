@@ -50,7 +50,7 @@ class _Inside:
 
 
 class _Turn:
-    # Tokens in a queue: `threading.Semaphore` is Python, and costs a tenth of a request with one event.
+    # Tokens in a queue, which is C; `threading.Semaphore` is Python.
     def __init__(self, at_once: int, patience_s: float) -> None:
         self._patience_s = patience_s
         self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -48,7 +48,7 @@ def create() -> Flask:
 
 def _calm_collector() -> None:
     # A batch makes thousands of short-lived objects and no cycles: with the default threshold the
-    # garbage collector looks through everything again and again, for a tenth of the time.
+    # garbage collector looks through everything again and again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -1,0 +1,94 @@
+"""Real human picks through the whole pipeline, counted at the end against the source."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Start, Up
+from tests.processes import run, wait_for
+
+REPLAY = Path(__file__).parent.parent.parent / "examples" / "replay_pairs.py"
+
+
+def replay(up: Up, votes: Path, *options: str) -> None:
+    command = [sys.executable, str(REPLAY), str(votes), "--url", up.url, "--key", up.key, *options]
+    subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    wait_for(lambda: up.status()["lag"] == 0, what="all landed")
+
+
+def counts(up: Up) -> tuple[int, ...]:
+    results = dict(up.ask("SELECT result, count(*) FROM pick_results GROUP BY ALL"))
+    ((raters, models, comparisons),) = up.ask(
+        "SELECT (SELECT count(DISTINCT rater_id) FROM picks), (SELECT count(DISTINCT model) FROM completions), "
+        "(SELECT count(*) FROM comparisons)"
+    )
+    return results["first"], results["second"], results["tie"], raters, models, comparisons
+
+
+def test_every_answer_comparison_and_pick_arrives_once(start: Start, log_settings, real_votes: Path, tmp_path: Path) -> None:
+    up = start(**log_settings)
+    expected = (2_911, 2_549, 3_471, 124, 59, 2_139)
+
+    replay(up, real_votes)
+    assert counts(up) == expected
+    landed = up.status()
+    assert (landed["landed"], landed["orphaned"], landed["quarantined"], landed["duplicate"]) == (11_820, 0, 0, 0)
+
+    replay(up, real_votes)
+    assert counts(up) == expected
+    assert up.status()["landed"] == 11_820
+
+    run(up.home, "export", "pairs", "--out", str(tmp_path / "pairs"), **up.settings)
+    manifest = json.loads((tmp_path / "pairs" / "manifest.json").read_text())
+    assert manifest["funnel"]["events_seen"] == 8_931
+    assert manifest["funnel"]["dropped"]["tie"] == 3_471
+    assert texts_of_export(tmp_path / "pairs" / "data" / "train.jsonl") == texts_of_source(real_votes)
+
+
+def test_votes_may_come_before_their_answers_and_long_after(start: Start, real_votes: Path) -> None:
+    up = start()
+    replay(up, real_votes, "--votes-first", "--votes-after-s", "3600")
+    assert counts(up)[:3] == (2_911, 2_549, 3_471)
+    assert up.ask("SELECT count(*) FROM orphans") == [(0,)]
+    ((between,),) = up.ask(
+        "SELECT min(date_diff('minute', c.occurred_at, p.occurred_at)) FROM pick_results p "
+        "JOIN completions c ON c.completion_id = p.first_id"
+    )
+    assert between >= 59
+
+
+def texts_of_export(path: Path) -> Counter[tuple[str, str, str]]:
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        rows = [json.loads(line) for line in lines]
+    return Counter((r["prompt"][0]["content"], r["chosen"][0]["content"], r["rejected"][0]["content"]) for r in rows)
+
+
+def texts_of_source(folder: Path) -> Counter[tuple[str, str, str]]:
+    with (folder / "pairs-crowd.jsonl").open(encoding="utf-8", newline="\n") as lines:
+        pairs = {str(row["id"]): row for row in map(json.loads, lines)}
+    texts: Counter[tuple[str, str, str]] = Counter()
+    with (folder / "crowd-comparisons.csv").open(newline="", encoding="utf-8") as file:
+        for vote in csv.DictReader(file):
+            pair = pairs[vote["id"]]
+            sides = {"left": ("result_x", "result_y"), "right": ("result_y", "result_x")}.get(vote["winner"])
+            if sides:
+                texts[pair["text"], pair[sides[0]], pair[sides[1]]] += 1
+    assert texts.total() == 5_460
+    return texts
+
+
+@pytest.mark.parametrize("kind", ["kto", "pairs"])
+def test_the_sample_of_the_demo_exports_both_kinds(start: Start, tmp_path: Path, kind: str) -> None:
+    up = start()
+    run(up.home, "sample", "--url", up.url, "--key", up.key)
+    wait_for(lambda: up.status()["sent"] > 0 and up.status()["lag"] == 0, what="all landed")
+    run(up.home, "export", kind, "--out", str(tmp_path / kind), "--format", "parquet")
+    manifest = json.loads((tmp_path / kind / "manifest.json").read_text())
+    assert manifest["funnel"]["rows"] > 20

@@ -68,7 +68,7 @@ def test_of_100_events_7_bad_of_7_sorts_are_named_and_93_land(start: Start) -> N
         "event_id": thumb("b", "up", event_id="17"),
         "occurred_at": thumb("b", "up", occurred_at="yesterday"),
         "rater": {k: v for k, v in thumb("b", "up").items() if k != "rater"},
-        "kind": thumb("b", "up", kind="dance"),
+        "kind": thumb("b", "up") | {"kind": "dance"},
         "comment": thumb("b", "up", comment="nul \x00 inside"),
         "messages.0.role": completion("c", messages=[{"role": "robot", "content": "x"}]),
     }

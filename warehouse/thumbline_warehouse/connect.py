@@ -66,8 +66,8 @@ def attach_statements(url: WarehouseUrl, *, read_only: bool = True) -> list[str]
     """
     loads = [f"LOAD '{extension_path(name)}'" for name in _EXTENSIONS]
     options = [f"DATA_PATH '{_quoted(url.data_path)}'"]
-    if read_only:
-        options.append("READ_ONLY")
+    # Rows inlined in the catalog would have to be flushed, which readers must not meet (see compaction.py).
+    options.append("READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0")
     if url.catalog.startswith("sqlite:"):
         # Without WAL two overlapping transactions deadlock and both fail.
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000"]

@@ -19,7 +19,8 @@ from typing import Final, Protocol
 
 import duckdb
 
-from .connect import NAME, ConnectionSettings, connect
+from .compaction import compact
+from .connect import ConnectionSettings, connect
 from .errors import Fenced, LogChanged, WarehouseBusy
 from .landing import Counts, Records, insert, stage
 from .migrate import migrate
@@ -146,22 +147,7 @@ class DuckLakeStore:
             return self._land_in_parts(log_id, batch, error)
 
     def compact(self) -> None:
-        keep = f"older_than => now() - INTERVAL {self.settings.keep_files_s} SECONDS"
-        steps = [
-            *(f"CALL ducklake_flush_inlined_data('{NAME}', table_name => '{t}')" for t in ("events", "loads", "quarantine", "head")),
-            f"CALL ducklake_merge_adjacent_files('{NAME}')",
-            f"CALL ducklake_rewrite_data_files('{NAME}', 'head', delete_threshold => 0)",
-            f"CALL ducklake_expire_snapshots('{NAME}', {keep})",
-            f"CALL ducklake_cleanup_old_files('{NAME}', {keep})",
-            # Left by loads that were killed before their commit; an hour is longer than any load takes.
-            f"CALL ducklake_delete_orphaned_files('{NAME}', older_than => now() - INTERVAL 1 HOUR)",
-        ]
-        for step in steps:
-            try:
-                self._db.execute(step)
-            except duckdb.Error as error:
-                # Another loader was at it, or the catalog was busy: the next round does it.
-                _log.debug("compaction step skipped: %s", error)
+        compact(self._db, self.settings.keep_files_s)
 
     def close(self) -> None:
         self._db.close()

@@ -46,7 +46,8 @@ def _run_through(home: Path) -> list[Path]:
     _thumbline(home, "sample", "--key", key)
     _wait_until_landed(home)
     return [
-        Path(_thumbline(home, "export", kind, "--out", str(home / "exports" / kind)).strip()) for kind in ("kto", "pairs")
+        Path(_thumbline(home, "export", kind, "--out", str(home / "exports" / kind)).strip())
+        for kind in ("kto", "pairs")
     ]
 
 
@@ -73,8 +74,11 @@ def _up(home: Path, port: int) -> Iterator[None]:
     os.environ["THUMBLINE_PORT"] = str(port)
     # A group of its own: Ctrl-C comes to this process, which then ends the other in order.
     process = subprocess.Popen(
-        [sys.executable, "-m", "thumbline_ingest", "up"], env=environ, start_new_session=True,
-        stderr=None if sys.stderr.isatty() and not _is_once() else subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "thumbline_ingest", "up"],
+        env=environ,
+        start_new_session=True,
+        stderr=None if sys.stderr.isatty() and not _is_once() else subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
     )
     try:
         _wait_until_ready(process, port)

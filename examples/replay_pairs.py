@@ -16,7 +16,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,18 @@ def main() -> int:
     options = _options()
     votes_shift = timedelta(seconds=options.votes_after_s)
     client = thumbline.Client(
-        options.url, key=options.key, pepper="replay", app="replay", training_consent="granted",
+        options.url,
+        key=options.key,
+        pepper="replay",
+        app="replay",
+        training_consent="granted",
         max_queue_bytes=256 * 1024 * 1024,
     )
     with client as tl:
-        steps = [lambda: _send_answers(tl, options.folder), lambda: _send_votes(tl, options.folder, votes_shift)]
+        steps: list[Callable[[], None]] = [
+            lambda: _send_answers(tl, options.folder),
+            lambda: _send_votes(tl, options.folder, votes_shift),
+        ]
         for step in reversed(steps) if options.votes_first else steps:
             step()
         arrived = tl.flush(timeout=120)

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import kafka_broker  # noqa: E402
+import kafka_broker
 
 SHARED_VOTES = Path(__file__).parent.parent.parent / "shared" / "data" / "llmfao"
 

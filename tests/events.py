@@ -51,7 +51,9 @@ def value_of(one: dict[str, Any], project: str = "demo") -> bytes:
     return wrap(envelope_head(project, 1_795_521_600_000), json.dumps(one).encode())
 
 
-def records(events: Sequence[dict[str, Any] | bytes], first: int = 0, partition: int = 0, project: str = "demo") -> Records:
+def records(
+    events: Sequence[dict[str, Any] | bytes], first: int = 0, partition: int = 0, project: str = "demo"
+) -> Records:
     """A batch for the store; raw bytes stand for themselves."""
     values = [one if isinstance(one, bytes) else value_of(one, project) for one in events]
     return Records(partition, first, first + len(values), range(first, first + len(values)), values)
@@ -59,13 +61,21 @@ def records(events: Sequence[dict[str, Any] | bytes], first: int = 0, partition:
 
 def log_records(events: Sequence[dict[str, Any]], project: str = "demo") -> list[Record]:
     """The same for a log writer, keyed by conversation."""
-    return [Record(str(e.get("conversation_id", e.get("target_id", "k"))).encode(), value_of(e, project)) for e in events]
+    return [
+        Record(str(e.get("conversation_id", e.get("target_id", "k"))).encode(), value_of(e, project)) for e in events
+    ]
 
 
 def random_thumbs(count: int, seed: int = 0) -> list[dict[str, Any]]:
     """Thumbs of many raters on many answers, in many conversations."""
     draw = random.Random(seed)
     return [
-        thumb(f"a{i}", draw.choice(["up", "down"]), seconds=i, rater=f"r{draw.randrange(100)}", conversation_id=f"c{i // 3}")
+        thumb(
+            f"a{i}",
+            draw.choice(["up", "down"]),
+            seconds=i,
+            rater=f"r{draw.randrange(100)}",
+            conversation_id=f"c{i // 3}",
+        )
         for i in range(count)
     ]

@@ -58,7 +58,14 @@ def fetch() -> Path:
     if not (CACHE / "complete").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         (CACHE / "pom.xml").write_text(_POM)
-        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs", "-DincludeScope=runtime"]
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=libs",
+            "-DincludeScope=runtime",
+        ]
         subprocess.run(command, cwd=CACHE, check=True, stdin=subprocess.DEVNULL)
         (CACHE / "complete").touch()
     return libs

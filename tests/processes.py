@@ -27,7 +27,9 @@ def environ_of(home: Path, **settings: object) -> dict[str, str]:
 def run(home: Path, *arguments: str, check: bool = True, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run `thumbline ...` to its end."""
     command = [sys.executable, "-m", "thumbline_ingest", *arguments]
-    done = subprocess.run(command, env=environ_of(home, **settings), capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(
+        command, env=environ_of(home, **settings), capture_output=True, text=True, timeout=180, check=False
+    )
     if check:
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
     return done
@@ -41,8 +43,11 @@ class Process:
         self.log = home / f"{arguments[0]}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "thumbline_ingest", *arguments], env=environ_of(home, **settings),
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "thumbline_ingest", *arguments],
+                env=environ_of(home, **settings),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
 
     def __enter__(self) -> Process:

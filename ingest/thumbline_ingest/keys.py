@@ -84,9 +84,7 @@ class KeyStore:
             ValueError: the project's name is not lower-case letters, digits and `-`, at most 63.
         """
         if not _PROJECT.fullmatch(project):
-            raise ValueError(
-                f"project {project!r}: use a-z, 0-9 and '-', at most 63, a letter or digit first"
-            )
+            raise ValueError(f"project {project!r}: use a-z, 0-9 and '-', at most 63, a letter or digit first")
         secret = secrets.token_urlsafe(32)
         with self._changing() as keys:
             key_id = _new_id({key.id for key in keys})

@@ -43,23 +43,68 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: RUF022 - grouped, not sorted
     # The client, what it hands out and what it takes
-    "Client", "Answer", "Pair", "Conversation", "Rater", "ClientSettings", "Stats", "Drop", "DropReason",
+    "Client",
+    "Answer",
+    "Pair",
+    "Conversation",
+    "Rater",
+    "ClientSettings",
+    "Stats",
+    "Drop",
+    "DropReason",
     # Errors
-    "ThumblineError", "InvalidEvent", "TransportError", "Problem", "problems_of",
+    "ThumblineError",
+    "InvalidEvent",
+    "TransportError",
+    "Problem",
+    "problems_of",
     # Seams
-    "Transport", "HttpTransport", "Reply", "Spool", "FileSpool", "MemorySpool", "Clock", "SystemClock",
+    "Transport",
+    "HttpTransport",
+    "Reply",
+    "Spool",
+    "FileSpool",
+    "MemorySpool",
+    "Clock",
+    "SystemClock",
     # The contract's models
-    "Event", "Completion", "Comparison", "Exposure", "Thumb", "Pick", "Rating", "Ranking", "Edit", "Mark",
-    "Signal", "Consent", "Message", "parse_event",
+    "Event",
+    "Completion",
+    "Comparison",
+    "Exposure",
+    "Thumb",
+    "Pick",
+    "Rating",
+    "Ranking",
+    "Edit",
+    "Mark",
+    "Signal",
+    "Consent",
+    "Message",
+    "parse_event",
     # The release
     "__version__",
 ]
 
 # Loaded when first asked for: they bring pydantic, which takes longer than everything else here.
-_CONTRACT = frozenset({
-    "Comparison", "Completion", "Consent", "Edit", "Event", "Exposure", "Mark", "Message", "Pick", "Ranking",
-    "Rating", "Signal", "Thumb", "parse_event",
-})
+_CONTRACT = frozenset(
+    {
+        "Comparison",
+        "Completion",
+        "Consent",
+        "Edit",
+        "Event",
+        "Exposure",
+        "Mark",
+        "Message",
+        "Pick",
+        "Ranking",
+        "Rating",
+        "Signal",
+        "Thumb",
+        "parse_event",
+    }
+)
 _PROBLEMS = frozenset({"Problem", "problems_of"})
 
 

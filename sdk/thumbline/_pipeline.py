@@ -161,7 +161,13 @@ class Pipeline:
     def _new(self) -> tuple[Buffer, Sender]:
         buffer = Buffer(self._settings.max_queue_bytes)
         sender = Sender(
-            buffer, self._encode, self._transport, self._spool, self._settings, self._clock, self._on_drop,
+            buffer,
+            self._encode,
+            self._transport,
+            self._spool,
+            self._settings,
+            self._clock,
+            self._on_drop,
             self._finish,
         )
         return buffer, sender

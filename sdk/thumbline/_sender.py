@@ -52,8 +52,15 @@ class Sender:
     """
 
     def __init__(
-        self, buffer: Buffer, encode: Encoder, transport: Transport, spool: Spool | None,
-        settings: ClientSettings, clock: Clock, on_drop: OnDrop, on_retired: Callable[[], None],
+        self,
+        buffer: Buffer,
+        encode: Encoder,
+        transport: Transport,
+        spool: Spool | None,
+        settings: ClientSettings,
+        clock: Clock,
+        on_drop: OnDrop,
+        on_retired: Callable[[], None],
     ) -> None:
         self._buffer = buffer
         self._encode = encode
@@ -346,9 +353,7 @@ class Sender:
         self._back_off(outcome)
         return False
 
-    def _settle(
-        self, group: list[Item], verdicts: Sequence[str], problems: Mapping[int, tuple[Problem, ...]]
-    ) -> None:
+    def _settle(self, group: list[Item], verdicts: Sequence[str], problems: Mapping[int, tuple[Problem, ...]]) -> None:
         counts: Counter[Verdict] = Counter()
         receipts: Counter[str] = Counter()
         drops: list[Drop] = []

@@ -94,8 +94,12 @@ class Client:
     """
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, *,
-        transport: Transport | None = None, clock: Clock | None = None,
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
         on_drop: Callable[[Drop], object] | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -108,7 +112,8 @@ class Client:
         if transport is None:
             transport = HttpTransport(
                 settings.url,
-                connect_timeout_s=settings.connect_timeout_s, read_timeout_s=settings.read_timeout_s,
+                connect_timeout_s=settings.connect_timeout_s,
+                read_timeout_s=settings.read_timeout_s,
             )
         self._pipeline: Pipeline = Pipeline(settings, transport, clock or SystemClock(), on_drop or _ignore)
         self._retire = weakref.finalize(self, self._pipeline.retire)
@@ -122,10 +127,20 @@ class Client:
 
     @guarded(harmless_answer)
     def completion(
-        self, *, messages: Iterable[Any], response: Any, model: str, policy: str | None = None,
-        completion_id: PlainId | None = None, tools: Iterable[Any] | None = None,
-        sampling: Mapping[str, Any] | None = None, latency_ms: float | None = None, turn: int | None = None,
-        parent: AnswerLike | None = None, author: RaterLike | None = None, **common: Unpack[Common],
+        self,
+        *,
+        messages: Iterable[Any],
+        response: Any,
+        model: str,
+        policy: str | None = None,
+        completion_id: PlainId | None = None,
+        tools: Iterable[Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        latency_ms: float | None = None,
+        turn: int | None = None,
+        parent: AnswerLike | None = None,
+        author: RaterLike | None = None,
+        **common: Unpack[Common],
     ) -> Answer:
         """
         Record that an answer was produced.
@@ -164,8 +179,13 @@ class Client:
 
     @guarded(harmless_pair)
     def comparison(
-        self, answers: Sequence[AnswerLike], *, order: Sequence[AnswerLike] | None = None,
-        probability: float | None = None, comparison_id: PlainId | None = None, **common: Unpack[Common],
+        self,
+        answers: Sequence[AnswerLike],
+        *,
+        order: Sequence[AnswerLike] | None = None,
+        probability: float | None = None,
+        comparison_id: PlainId | None = None,
+        **common: Unpack[Common],
     ) -> Pair:
         """
         Record that answers are put side by side, and draw the order in which to show them.
@@ -200,8 +220,14 @@ class Client:
 
     @guarded(harmless_id)
     def thumb(
-        self, answer: AnswerLike, value: Literal["up", "down", "retracted"], *, rater: RaterLike,
-        tags: Iterable[str] | None = None, comment: str | None = None, **common: Unpack[Common],
+        self,
+        answer: AnswerLike,
+        value: Literal["up", "down", "retracted"],
+        *,
+        rater: RaterLike,
+        tags: Iterable[str] | None = None,
+        comment: str | None = None,
+        **common: Unpack[Common],
     ) -> str:
         """
         Record a thumb, or that it was taken back.
@@ -223,9 +249,17 @@ class Client:
 
     @guarded(harmless_id)
     def pick(
-        self, pair: PairLike, choice: AnswerLike | None = None, *, winner: AnswerLike | None = None,
-        rater: RaterLike, strength: int | None = None, scale: Literal[5, 8] | None = None,
-        tags: Iterable[str] | None = None, comment: str | None = None, **common: Unpack[Common],
+        self,
+        pair: PairLike,
+        choice: AnswerLike | None = None,
+        *,
+        winner: AnswerLike | None = None,
+        rater: RaterLike,
+        strength: int | None = None,
+        scale: Literal[5, 8] | None = None,
+        tags: Iterable[str] | None = None,
+        comment: str | None = None,
+        **common: Unpack[Common],
     ) -> str:
         """
         Record which answer of a comparison was better.
@@ -261,9 +295,15 @@ class Client:
 
     @guarded(harmless_id)
     def rating(
-        self, target: AnswerLike | Conversation, score: float | Literal["retracted"] | None, *,
-        rater: RaterLike, scale: tuple[float, float] = (1, 5), tags: Iterable[str] | None = None,
-        comment: str | None = None, **common: Unpack[Common],
+        self,
+        target: AnswerLike | Conversation,
+        score: float | Literal["retracted"] | None,
+        *,
+        rater: RaterLike,
+        scale: tuple[float, float] = (1, 5),
+        tags: Iterable[str] | None = None,
+        comment: str | None = None,
+        **common: Unpack[Common],
     ) -> str:
         """
         Record a score.
@@ -283,15 +323,25 @@ class Client:
         kind, target_id, conversation_id = target_of(target)
         low, high = scale
         fields = {
-            "kind": "rating", "target_type": kind, "target_id": target_id, "rater": rater,
-            "score": None if score == "retracted" else score, "scale_min": low, "scale_max": high,
+            "kind": "rating",
+            "target_type": kind,
+            "target_id": target_id,
+            "rater": rater,
+            "score": None if score == "retracted" else score,
+            "scale_min": low,
+            "scale_max": high,
         }
         return self._opine(fields, tags, comment, conversation_id, common)
 
     @guarded(harmless_id)
     def ranking(
-        self, pair: PairLike, ranks: Sequence[AnswerLike | Sequence[AnswerLike]] | Literal["retracted"], *,
-        rater: RaterLike, comment: str | None = None, **common: Unpack[Common],
+        self,
+        pair: PairLike,
+        ranks: Sequence[AnswerLike | Sequence[AnswerLike]] | Literal["retracted"],
+        *,
+        rater: RaterLike,
+        comment: str | None = None,
+        **common: Unpack[Common],
     ) -> str:
         """
         Record an order of the answers of a comparison.
@@ -314,7 +364,12 @@ class Client:
 
     @guarded(harmless_id)
     def edit(
-        self, answer: AnswerLike, response: Any, *, rater: RaterLike, comment: str | None = None,
+        self,
+        answer: AnswerLike,
+        response: Any,
+        *,
+        rater: RaterLike,
+        comment: str | None = None,
         **common: Unpack[Common],
     ) -> str:
         """
@@ -338,8 +393,16 @@ class Client:
 
     @guarded(harmless_id)
     def mark(
-        self, answer: AnswerLike, start: int, end: int, *, rater: RaterLike, text: str | None = None,
-        tags: Iterable[str] | None = None, comment: str | None = None, **common: Unpack[Common],
+        self,
+        answer: AnswerLike,
+        start: int,
+        end: int,
+        *,
+        rater: RaterLike,
+        text: str | None = None,
+        tags: Iterable[str] | None = None,
+        comment: str | None = None,
+        **common: Unpack[Common],
     ) -> str:
         """
         Record a span of the answer, with a reason.
@@ -366,7 +429,11 @@ class Client:
         if isinstance(end, int) and end > len(text):
             raise invalid("end", "must be within the text")
         fields = {
-            "kind": "mark", "target_id": target_id, "rater": rater, "start": start, "end": end,
+            "kind": "mark",
+            "target_id": target_id,
+            "rater": rater,
+            "start": start,
+            "end": end,
             "text_sha256": _sha256(text),
         }
         return self._opine(fields, tags, comment, conversation_id, common)
@@ -375,7 +442,11 @@ class Client:
 
     @guarded(harmless_id)
     def exposure(
-        self, target: TargetLike, *, rater: RaterLike, state: Literal["shown", "seen", "dismissed"] = "shown",
+        self,
+        target: TargetLike,
+        *,
+        rater: RaterLike,
+        state: Literal["shown", "seen", "dismissed"] = "shown",
         **common: Unpack[Common],
     ) -> str:
         """
@@ -392,13 +463,22 @@ class Client:
         """
         kind, target_id, conversation_id = target_of(target)
         fields = {
-            "kind": "exposure", "target_type": kind, "target_id": target_id, "rater": rater, "state": state,
+            "kind": "exposure",
+            "target_type": kind,
+            "target_id": target_id,
+            "rater": rater,
+            "state": state,
         }
         return self._record(fields, _BASE_SIZE, conversation_id, common)
 
     @guarded(harmless_id)
     def signal(
-        self, target: TargetLike, name: str, *, value: float | None = None, rater: RaterLike | None = None,
+        self,
+        target: TargetLike,
+        name: str,
+        *,
+        value: float | None = None,
+        rater: RaterLike | None = None,
         **common: Unpack[Common],
     ) -> str:
         """
@@ -500,8 +580,13 @@ class Client:
     # -- the way into the queue ------------------------------------------------------------------------
 
     def _opine(
-        self, fields: dict[str, Any], tags: Iterable[str] | None, comment: str | None,
-        conversation_id: str | None, common: Mapping[str, Any], size: int = 0,
+        self,
+        fields: dict[str, Any],
+        tags: Iterable[str] | None,
+        comment: str | None,
+        conversation_id: str | None,
+        common: Mapping[str, Any],
+        size: int = 0,
     ) -> str:
         size += _BASE_SIZE
         if tags is not None:
@@ -513,9 +598,7 @@ class Client:
             size += len(comment)
         return self._record(fields, size, conversation_id, common)
 
-    def _record(
-        self, fields: dict[str, Any], size: int, conversation_id: str | None, common: Mapping[str, Any]
-    ) -> str:
+    def _record(self, fields: dict[str, Any], size: int, conversation_id: str | None, common: Mapping[str, Any]) -> str:
         if conversation_id is not None:
             fields["conversation_id"] = conversation_id
         event_id = None

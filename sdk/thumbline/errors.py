@@ -22,7 +22,7 @@ class ThumblineError(Exception):
     """Base of every error of this package."""
 
 
-class InvalidEvent(ThumblineError, ValueError):  # noqa: N818 - says what it is, like `InvalidSignature`
+class InvalidEvent(ThumblineError, ValueError):
     """
     An event that breaks the contract.
 

@@ -71,7 +71,9 @@ class _InstantType:
         text = core_schema.chain_schema([core_schema.str_schema(pattern=INSTANT_PATTERN, strict=True), aware])
         return core_schema.json_or_python_schema(
             json_schema=text,
-            python_schema=core_schema.union_schema([core_schema.datetime_schema(strict=True, tz_constraint="aware"), text]),
+            python_schema=core_schema.union_schema(
+                [core_schema.datetime_schema(strict=True, tz_constraint="aware"), text]
+            ),
         )
 
     @classmethod
@@ -269,8 +271,12 @@ class Pick(_Opinion):
         if self.strength is not None and self.scale is not None:
             allowed = _strengths(self.outcome, self.scale)
             if self.strength not in allowed:
-                raise _error("strength", f"must be one of {allowed} for outcome '{self.outcome}' on {self.scale} points, "
-                             "counted towards the winner", allowed)
+                raise _error(
+                    "strength",
+                    f"must be one of {allowed} for outcome '{self.outcome}' on {self.scale} points, "
+                    "counted towards the winner",
+                    allowed,
+                )
         return self
 
 
@@ -374,12 +380,20 @@ class Consent(EventBase):
     training_consent: Literal["granted", "denied"]
 
 
-Event: TypeAlias = (
-    Completion | Comparison | Exposure | Thumb | Pick | Rating | Ranking | Edit | Mark | Signal | Consent
-)
+Event: TypeAlias = Completion | Comparison | Exposure | Thumb | Pick | Rating | Ranking | Edit | Mark | Signal | Consent
 
 KINDS: Final[tuple[str, ...]] = (
-    "completion", "comparison", "exposure", "thumb", "pick", "rating", "ranking", "edit", "mark", "signal", "consent",
+    "completion",
+    "comparison",
+    "exposure",
+    "thumb",
+    "pick",
+    "rating",
+    "ranking",
+    "edit",
+    "mark",
+    "signal",
+    "consent",
 )
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(

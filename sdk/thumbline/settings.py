@@ -241,8 +241,16 @@ def _as_is(text: str) -> Any:
 
 
 def _parse_flag(text: str) -> Any:
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False,
-            "off": False}.get(text.lower(), text)
+    return {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }.get(text.lower(), text)
 
 
 def _parse_spool(text: str) -> Any:
@@ -250,14 +258,25 @@ def _parse_spool(text: str) -> Any:
 
 
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "app": _text, "surface": _text, "app_version": _text, "training_consent": _consent, "pepper": _secret,
-    "spool": _spool, "spool_max_bytes": _count, "durable": _flag, "debug": _flag, "max_queue_bytes": _count,
-    "max_batch_events": _batch_events, "max_batch_bytes": _batch_bytes,
+    "app": _text,
+    "surface": _text,
+    "app_version": _text,
+    "training_consent": _consent,
+    "pepper": _secret,
+    "spool": _spool,
+    "spool_max_bytes": _count,
+    "durable": _flag,
+    "debug": _flag,
+    "max_queue_bytes": _count,
+    "max_batch_events": _batch_events,
+    "max_batch_bytes": _batch_bytes,
     **{f.name: _seconds for f in fields(ClientSettings) if f.name.endswith("_s")},
 }
 
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
-    "spool": _parse_spool, "durable": _parse_flag, "debug": _parse_flag,
+    "spool": _parse_spool,
+    "durable": _parse_flag,
+    "debug": _parse_flag,
     **{name: int for name, check in _CHECKS.items() if check in (_count, _batch_events, _batch_bytes)},
     **{name: float for name, check in _CHECKS.items() if check is _seconds},
 }

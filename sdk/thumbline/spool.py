@@ -110,7 +110,10 @@ class FileSpool:
     """
 
     def __init__(
-        self, directory: str | Path, *, max_bytes: int = 256 * 1024 * 1024,
+        self,
+        directory: str | Path,
+        *,
+        max_bytes: int = 256 * 1024 * 1024,
         max_segment_bytes: int = _MAX_SEGMENT_BYTES,
     ) -> None:
         self._directory = Path(directory)
@@ -394,5 +397,3 @@ def _lock_file(fd: int) -> bool:
     except OSError:
         return False
     return True
-
-

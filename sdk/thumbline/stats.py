@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["DROP_REASONS", "Drop", "DropReason", "Stats"]
 
 DropReason: TypeAlias = Literal[
-    "invalid", "too_large", "rejected", "queue_full", "spool_full", "spool_corrupt",
-    "shutdown", "unauthorized", "internal",
+    "invalid",
+    "too_large",
+    "rejected",
+    "queue_full",
+    "spool_full",
+    "spool_corrupt",
+    "shutdown",
+    "unauthorized",
+    "internal",
 ]
 """
 Why an event was given up:

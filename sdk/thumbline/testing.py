@@ -93,9 +93,7 @@ class RecordingClient(Client):
         options: as for `Client`.
     """
 
-    def __init__(
-        self, transport: RecordingTransport | None = None, **options: Unpack[ClientOptions]
-    ) -> None:
+    def __init__(self, transport: RecordingTransport | None = None, **options: Unpack[ClientOptions]) -> None:
         self.transport = transport or RecordingTransport()
         options.setdefault("debug", True)
         options.setdefault("spool", None)

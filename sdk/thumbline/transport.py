@@ -79,8 +79,13 @@ class HttpTransport:
         """Post one batch; see `Transport.send`."""
         try:
             response = self._pool_of_this_process().request(
-                "POST", urlsplit(self._endpoint).path, body=body, headers=dict(headers),
-                preload_content=False, retries=False, redirect=False,
+                "POST",
+                urlsplit(self._endpoint).path,
+                body=body,
+                headers=dict(headers),
+                preload_content=False,
+                retries=False,
+                redirect=False,
             )
             try:
                 content = response.read(_MAX_REPLY_BYTES)

@@ -210,9 +210,7 @@ class TestWholeRequest:
     def test_bad_key(self, app: App, authorization: str | None) -> None:
         """Without a valid key nothing is looked at."""
         headers = {} if authorization is None else {"Authorization": authorization}
-        response = app.client.post(
-            "/v1/events", data=b"nonsense", headers=headers, content_type="application/json"
-        )
+        response = app.client.post("/v1/events", data=b"nonsense", headers=headers, content_type="application/json")
 
         assert refusal(response) == (401, "bad_key")
         assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -427,21 +425,13 @@ def test_seven_bad_among_hundred(app: App) -> None:
     assert (answer["accepted"], answer["rejected"]) == (93, 7)
     assert [error["index"] for error in answer["errors"]] == [place * 13 for place in range(7)]
     assert [error["problems"][0]["field"] for error in answer["errors"]] == [BAD[name][1] for name in sorts]
-    assert {int(event["target_id"]) for event in app.events} == set(range(100)) - {
-        place * 13 for place in range(7)
-    }
+    assert {int(event["target_id"]) for event in app.events} == set(range(100)) - {place * 13 for place in range(7)}
 
 
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from([*KINDS, "up", "winner"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([*KINDS, "up", "winner"]),
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.text() | st.sampled_from([*thumb()]), inner, max_size=6)
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from([*thumb()]), inner, max_size=6)
     ),
     max_leaves=30,
 )

@@ -44,9 +44,7 @@ class TestKeyCount:
         """The count in the text is never below the true one, small or large, tight or spaced."""
         event = thumb(properties=properties, mood=mood)
         separators = (" , ", " :\n") if wide else (",", ":")
-        raw = json.dumps(event, ensure_ascii=ascii_only, separators=separators).encode(
-            "utf-8", "surrogatepass"
-        )
+        raw = json.dumps(event, ensure_ascii=ascii_only, separators=separators).encode("utf-8", "surrogatepass")
         understood = understood_keys(parse_event(raw))
 
         assert written_keys(raw) >= understood
@@ -84,9 +82,7 @@ class TestSplit:
 class TestReadiness:
     @pytest.fixture
     def settings(self, tmp_path: Path) -> CollectorSettings:
-        return CollectorSettings(
-            "memory:", tmp_path / "k", tmp_path, check_interval_s=0.02, stale_after_s=0.2
-        )
+        return CollectorSettings("memory:", tmp_path / "k", tmp_path, check_interval_s=0.02, stale_after_s=0.2)
 
     def wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 5

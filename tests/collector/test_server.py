@@ -264,9 +264,7 @@ def test_two_workers_count_together(make_server: Make) -> None:
 
     def counted() -> bool:
         text = server.get("/metrics")[1]
-        return (
-            b'events_total{verdict="accepted"} 30.0' in text and b'rejected_total{field="value"} 30.0' in text
-        )
+        return b'events_total{verdict="accepted"} 30.0' in text and b'rejected_total{field="value"} 30.0' in text
 
     seconds_until(counted, 5)
     assert b'accepted_total{kind="thumb"} 30.0' in server.get("/metrics")[1]
@@ -293,14 +291,10 @@ def replace_key(server: Server, key: str) -> Server:
 def test_port_in_use(server: Server) -> None:
     """A second collector on the same port does not start, although the socket would allow it."""
     environ = os.environ | server.settings.to_environ()
-    code = (
-        "from thumbline_ingest.collector.server import *; from thumbline_ingest.collector.settings import *\n"
-    )
+    code = "from thumbline_ingest.collector.server import *; from thumbline_ingest.collector.settings import *\n"
     code += "try: serve(CollectorSettings.from_environ())\nexcept PortInUse as error: print(error)"
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=20
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=20)
 
     assert f"127.0.0.1:{server.settings.port}" in done.stdout
 

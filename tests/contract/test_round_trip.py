@@ -33,12 +33,8 @@ RATER = st.fixed_dictionaries(
 )
 PART = st.fixed_dictionaries({"type": ID}, optional={"text": TEXT, "image_url": FREE})
 CONTENT = st.none() | TEXT | st.lists(PART, max_size=3)
-ANSWER = st.fixed_dictionaries(
-    {"role": st.just("assistant"), "content": CONTENT}, optional={"tool_calls": VALUE}
-)
-MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": CONTENT}
-)
+ANSWER = st.fixed_dictionaries({"role": st.just("assistant"), "content": CONTENT}, optional={"tool_calls": VALUE})
+MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": CONTENT})
 COMMON = {
     "sequence": st.integers(0, 2**63 - 1),
     "conversation_id": ID,

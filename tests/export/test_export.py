@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-
 from tests.events import completion, event, records, thumb
 from tests.warehouse.conftest import LOG
+
 from thumbline_warehouse.export import ExportError, ExportOptions, NothingToExport, OneLabelOnly, export
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
@@ -34,7 +35,11 @@ def run(url: WarehouseUrl, tmp_path: Path):
         (file,) = made.manifest["files"]
         path = made.folder / file["path"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
-        rows = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else [json.loads(x) for x in path.read_text().split("\n")[:-1]]
+        rows = (
+            pq.read_table(path).to_pylist()
+            if path.suffix == ".parquet"
+            else [json.loads(x) for x in path.read_text().split("\n")[:-1]]
+        )
         assert len(rows) == file["rows"] == made.funnel.rows
         return made, rows
 
@@ -51,13 +56,26 @@ def test_a_rated_answer_becomes_a_kto_row(land, run) -> None:
     row = next(row for row in rows if row["label"])
     assert list(row)[:3] == ["prompt", "completion", "label"]
     assert row == {
-        "prompt": prompt, "completion": [A("Paris.")], "label": True,
-        "example_id": hashlib.sha256(b"kto\0demo\0a").hexdigest(), "conversation_id": "conversation-of-a",
-        "source": "thumb", "rule": "thumb/1", "model": "acme-7b", "policy": "acme@1",
-        "n_votes": 3, "agreement": 0.6667, "feedback_ts_ms": 1_795_521_609_000,
+        "prompt": prompt,
+        "completion": [A("Paris.")],
+        "label": True,
+        "example_id": hashlib.sha256(b"kto\0demo\0a").hexdigest(),
+        "conversation_id": "conversation-of-a",
+        "source": "thumb",
+        "rule": "thumb/1",
+        "model": "acme-7b",
+        "policy": "acme@1",
+        "n_votes": 3,
+        "agreement": 0.6667,
+        "feedback_ts_ms": 1_795_521_609_000,
     }
     assert made.manifest["labels"] == {"desirable": 1, "undesirable": 1, "majority_share": 0.5}
-    assert made.manifest["funnel"] == {"events_seen": 4, "dropped": dict.fromkeys(made.funnel.dropped, 0), "merged": 2, "rows": 2}
+    assert made.manifest["funnel"] == {
+        "events_seen": 4,
+        "dropped": dict.fromkeys(made.funnel.dropped, 0),
+        "merged": 2,
+        "rows": 2,
+    }
 
 
 def test_a_decided_pick_becomes_a_pair(land, run) -> None:
@@ -68,25 +86,59 @@ def test_a_decided_pick_becomes_a_pair(land, run) -> None:
     made, (row,) = run("pairs")
 
     assert row == {
-        "prompt": [U("Capital of France?")], "chosen": [A("Paris.")], "rejected": [A("Lyon.")],
-        "example_id": hashlib.sha256(b"pairs\0demo\0x\0r1").hexdigest(), "conversation_id": "k", "source": "pick",
-        "rule": "pick/1", "chosen_model": "m1", "rejected_model": "m2", "chosen_policy": "", "rejected_policy": "",
-        "chosen_position": 2, "shown_answers": 2, "strength": 4, "scale": 5, "feedback_ts_ms": 1_795_521_603_000,
+        "prompt": [U("Capital of France?")],
+        "chosen": [A("Paris.")],
+        "rejected": [A("Lyon.")],
+        "example_id": hashlib.sha256(b"pairs\0demo\0x\0r1").hexdigest(),
+        "conversation_id": "k",
+        "source": "pick",
+        "rule": "pick/1",
+        "chosen_model": "m1",
+        "rejected_model": "m2",
+        "chosen_policy": "",
+        "rejected_policy": "",
+        "chosen_position": 2,
+        "shown_answers": 2,
+        "strength": 4,
+        "scale": 5,
+        "feedback_ts_ms": 1_795_521_603_000,
     }
     assert made.manifest["empty_answers"] == {"chosen": 0, "rejected": 0}
 
 
 def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
-    answers = ["kept", "kept2", "split", "superseded", "retracted", "model", "withdrawn", "greeting", "empty", "image", "denied", "private"]
+    answers = [
+        "kept",
+        "kept2",
+        "split",
+        "superseded",
+        "retracted",
+        "model",
+        "withdrawn",
+        "greeting",
+        "empty",
+        "image",
+        "denied",
+        "private",
+    ]
     special = {
         "greeting": {"messages": [{"role": "system", "content": "x"}]},
         "empty": {"response": A(" \n ")},
-        "image": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}]},
+        "image": {
+            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}]
+        },
         "private": {"author": "someone"},
     }
     land([completion(name, text=f"answer {name}", **special.get(name, {})) for name in answers])
     land([thumb("kept", "up"), thumb("kept2", "down"), thumb("split", "up"), thumb("split", "down", rater="r2")])
-    land([thumb("superseded", "up"), thumb("superseded", "retracted", 5), thumb("retracted", "down"), thumb("retracted", "retracted", 1)])
+    land(
+        [
+            thumb("superseded", "up"),
+            thumb("superseded", "retracted", 5),
+            thumb("retracted", "down"),
+            thumb("retracted", "retracted", 1),
+        ]
+    )
     land([thumb("model", "up", rater="x") | {"rater": {"id": "judge", "kind": "model"}}, thumb("nowhere", "up")])
     land([thumb(name, "up") for name in ("greeting", "empty", "image", "private")])
     land([thumb("denied", "up", training_consent="denied"), thumb("withdrawn", "up", rater="leaver")])
@@ -96,8 +148,16 @@ def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
     made, rows = run("kto")
 
     assert made.funnel.dropped == {
-        "superseded": 2, "retracted": 2, "orphan": 1, "not_human": 1, "vote_consent": 2, "answer_consent": 1, "rich": 1,
-        "prompt_end": 1, "empty": 1, "split_vote": 2,
+        "superseded": 2,
+        "retracted": 2,
+        "orphan": 1,
+        "not_human": 1,
+        "vote_consent": 2,
+        "answer_consent": 1,
+        "rich": 1,
+        "prompt_end": 1,
+        "empty": 1,
+        "split_vote": 2,
     }
     assert made.funnel.seen == sum(made.funnel.dropped.values()) + made.funnel.merged + made.funnel.rows
     assert sorted(row["completion"][0]["content"] for row in rows) == ["answer kept", "answer kept2"]
@@ -107,18 +167,40 @@ def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
 
 
 def test_every_reason_to_leave_a_pick_out_is_counted_once(land, run) -> None:
-    land([completion(name, text=f"answer {name}") for name in "abc"] + [completion("same", text="answer a"), completion("other", "Another?")])
-    pairs = {"ok": ["a", "b"], "tie": ["a", "b"], "bad": ["a", "b"], "skip": ["a", "b"], "same": ["a", "same"], "other": ["a", "other"],
-             "half": ["a", "not-come"], "foreign": ["b", "c"]}
+    land(
+        [completion(name, text=f"answer {name}") for name in "abc"]
+        + [completion("same", text="answer a"), completion("other", "Another?")]
+    )
+    pairs = {
+        "ok": ["a", "b"],
+        "tie": ["a", "b"],
+        "bad": ["a", "b"],
+        "skip": ["a", "b"],
+        "same": ["a", "same"],
+        "other": ["a", "other"],
+        "half": ["a", "not-come"],
+        "foreign": ["b", "c"],
+    }
     land([event("comparison", comparison_id=name, completion_ids=ids) for name, ids in pairs.items()])
     outcomes = {"tie": "tie", "bad": "both_bad", "skip": "skip"}
-    land([event("pick", target_id=n, outcome=outcomes.get(n, "winner"), winner_id=None if n in outcomes else "a") for n in pairs])
+    land(
+        [
+            event("pick", target_id=n, outcome=outcomes.get(n, "winner"), winner_id=None if n in outcomes else "a")
+            for n in pairs
+        ]
+    )
     land([event("pick", target_id="never-come", outcome="winner", winner_id="a")])
 
     made, rows = run("pairs")
 
     assert {k: v for k, v in made.funnel.dropped.items() if v} == {
-        "tie": 1, "both_bad": 1, "skip": 1, "orphan": 2, "not_shown": 1, "different_prompts": 1, "identical": 1,
+        "tie": 1,
+        "both_bad": 1,
+        "skip": 1,
+        "orphan": 2,
+        "not_shown": 1,
+        "different_prompts": 1,
+        "identical": 1,
     }
     assert made.funnel.seen == 9
     assert len(rows) == 1
@@ -138,8 +220,16 @@ def test_of_many_answers_the_winner_meets_one_other_that_the_seed_draws(land, ru
 
 
 def test_text_parts_are_joined_and_the_developer_is_the_system(land, run) -> None:
-    messages = [{"content": "Be brief.", "role": "developer"}, {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "!"}], "name": "x"}]
-    land([completion("a", messages=messages, response={"role": "assistant", "content": "Yo", "refusal": None}), thumb("a", "up")])
+    messages = [
+        {"content": "Be brief.", "role": "developer"},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "!"}], "name": "x"},
+    ]
+    land(
+        [
+            completion("a", messages=messages, response={"role": "assistant", "content": "Yo", "refusal": None}),
+            thumb("a", "up"),
+        ]
+    )
     _, (row,) = run("kto", allow_one_label=True)
     assert row["prompt"] == [{"role": "system", "content": "Be brief."}, U("Hi!")]
     assert row["completion"] == [A("Yo")]
@@ -185,7 +275,7 @@ def test_neighbours_share_neither_prompt_nor_completion(land, run) -> None:
     land([completion(f"a{i}", prompt=f"question {i % 4}", text=f"answer {i % 3}") for i in range(60)])
     land([thumb(f"a{i}", ["up", "down"][i % 2]) for i in range(60)])
     made, rows = run("kto")
-    for one, other in zip(rows, rows[1:], strict=False):
+    for one, other in pairwise(rows):
         assert one["completion"] != other["completion"]
         assert one["prompt"] != other["prompt"]
     assert made.manifest["order"] == {"equal_completion_neighbours": 0, "equal_prompt_neighbours": 0}
@@ -217,8 +307,21 @@ def test_no_column_takes_a_name_that_trainers_give_a_meaning_to() -> None:
     from thumbline_warehouse.export.kto import Kto
     from thumbline_warehouse.export.pairs import Pairs
 
-    taken = {"messages", "image", "images", "tools", "chat_template_kwargs", "prompt_ids", "completion_ids", "chosen_ids",
-             "rejected_ids", "chosen_input_ids", "KL_completion_ids", "ref_logps", "margin"}
+    taken = {
+        "messages",
+        "image",
+        "images",
+        "tools",
+        "chat_template_kwargs",
+        "prompt_ids",
+        "completion_ids",
+        "chosen_ids",
+        "rejected_ids",
+        "chosen_input_ids",
+        "KL_completion_ids",
+        "ref_logps",
+        "margin",
+    }
     for recipe, more in ((Kto(), {"chosen", "rejected"}), (Pairs(), {"completion"})):
         names = {column.name for column in recipe.metadata}
         assert not names & (taken | more | set(recipe.text_types()))
@@ -233,8 +336,12 @@ def test_without_metadata_only_the_trainers_columns_are_written(land, run) -> No
 def _events(count: int) -> list[dict[str, Any]]:
     events = [completion(f"a{i}", prompt=f"question {i // 2}", text=f"answer {i}") for i in range(count)]
     events += [thumb(f"a{i}", ["up", "down"][i // 3 % 2], i % 5, f"r{n}") for i in range(count) for n in range(i % 3)]
-    events += [event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"a{i + 1}"]) for i in range(0, count, 2)]
-    events += [event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i + i // 2 % 2}") for i in range(0, count, 2)]
+    events += [
+        event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"a{i + 1}"]) for i in range(0, count, 2)
+    ]
+    events += [
+        event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i + i // 2 % 2}") for i in range(0, count, 2)
+    ]
     return events
 
 

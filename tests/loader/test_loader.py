@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from tests.events import log_records, random_thumbs, thumb
+
 from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import LogUnavailable, MemoryLog, Record, SqliteLog
 from thumbline_warehouse.errors import LogChanged
@@ -142,7 +142,9 @@ class _Trimmed:
                 from dataclasses import replace
 
                 chunks = [
-                    replace(c, positions=c.positions[start - c.first :], values=c.values[start - c.first :]) if c.first < start else c
+                    replace(c, positions=c.positions[start - c.first :], values=c.values[start - c.first :])
+                    if c.first < start
+                    else c
                     for c in polled.chunks
                 ]
                 return replace(polled, chunks=chunks)

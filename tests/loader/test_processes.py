@@ -10,9 +10,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-
 from tests.events import log_records, random_thumbs
 from tests.processes import Process, ask, landed, run, wait_for
+
 from thumbline_ingest.log import open_log
 
 EXACTLY_ONCE = "SELECT count(*), count(DISTINCT event_id), (SELECT sum(landed) FROM loads) FROM events"
@@ -84,7 +84,10 @@ def test_a_paused_loader_is_overtaken_and_fenced(home: Path, kafka_address: str)
 
     assert ask(home, EXACTLY_ONCE) == [(20_000, 20_000, 20_000)]
     assert {str(i) for (i,) in ask(home, "SELECT event_id FROM events")} == set(sent)
-    assert ask(home, "SELECT sum(next - first) FROM (SELECT max(next_position) AS next, min(first_position) AS first FROM loads GROUP BY partition)") == [(20_200,)]
+    assert ask(
+        home,
+        "SELECT sum(next - first) FROM (SELECT max(next_position) AS next, min(first_position) AS first FROM loads GROUP BY partition)",
+    ) == [(20_200,)]
 
 
 @pytest.mark.kafka

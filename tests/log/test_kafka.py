@@ -7,16 +7,18 @@ import time
 import uuid
 from pathlib import Path
 
-import kafka_broker
 import pytest
 
+import kafka_broker
 from thumbline_ingest.log import Log, LogMisconfigured, LogUnavailable, Record, open_log
 
 pytestmark = pytest.mark.kafka
 
 
 def a_log(address: str, topic: str = "", **settings: object) -> Log:
-    query = "&".join(f"{name}={value}" for name, value in {"session_timeout_s": 6, "group": uuid.uuid4().hex, **settings}.items())
+    query = "&".join(
+        f"{name}={value}" for name, value in {"session_timeout_s": 6, "group": uuid.uuid4().hex, **settings}.items()
+    )
     return open_log(f"kafka://{address}/{topic or 't' + uuid.uuid4().hex}?{query}")
 
 

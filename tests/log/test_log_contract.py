@@ -24,7 +24,9 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     return made
 
 
-def read(reader: LogReader, count: int, seek_to: dict[int, int] | None = None, timeout_s: float = 20) -> dict[int, list[bytes]]:
+def read(
+    reader: LogReader, count: int, seek_to: dict[int, int] | None = None, timeout_s: float = 20
+) -> dict[int, list[bytes]]:
     """Read until `count` records came; each newly assigned partition is placed as a loader would."""
     got: dict[int, list[bytes]] = {}
     deadline = time.monotonic() + timeout_s

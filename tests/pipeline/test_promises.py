@@ -14,7 +14,6 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-
 from tests.events import completion, thumb
 from tests.pipeline.conftest import Start, Up
 from tests.processes import Process, run, wait_until_ready
@@ -23,7 +22,10 @@ from tests.processes import Process, run, wait_until_ready
 def in_host(up: Up, code: str, wait: bool = True, **options: Any) -> subprocess.Popen[str]:
     """Run a host program of its own, with a client `tl`."""
     given = {"key": up.key, "pepper": "p", "training_consent": "granted", "spool": str(up.home / "spool"), **options}
-    script = f"import os, signal, sys, time, thumbline\ntl = thumbline.Client({up.url!r}, **{given!r})\n" + textwrap.dedent(code)
+    script = (
+        f"import os, signal, sys, time, thumbline\ntl = thumbline.Client({up.url!r}, **{given!r})\n"
+        + textwrap.dedent(code)
+    )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     if wait:
         process.wait(60)
@@ -47,7 +49,9 @@ def post(up: Up, events: list[dict[str, Any]]) -> dict[str, Any]:
 def test_change_retract_and_vote_again_leave_one_vote_with_its_own_words(start: Start) -> None:
     up = start()
     with up.client() as tl:
-        answer = tl.completion(messages=[{"role": "user", "content": "Hi"}], response="Hello.", model="m", conversation_id="k")
+        answer = tl.completion(
+            messages=[{"role": "user", "content": "Hi"}], response="Hello.", model="m", conversation_id="k"
+        )
         tl.thumb(answer, "down", rater="user-42", tags=["wrong"], comment="first")
         tl.thumb(answer, "up", rater="user-42")
         tl.thumb(answer, "retracted", rater="user-42")
@@ -95,13 +99,16 @@ def test_a_plain_exit_loses_nothing(start: Start) -> None:
 def test_kill_9_with_durable_loses_nothing_whose_call_returned(start: Start) -> None:
     up = start()
     process = in_host(
-        up, """
+        up,
+        """
         i = 0
         while True:
             tl.thumb(f'a{i}', 'up', rater='r')
             i += 1
             print(i, flush=True)
-        """, wait=False, durable=True,
+        """,
+        wait=False,
+        durable=True,
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(400)]
@@ -120,13 +127,16 @@ def test_kill_9_with_durable_loses_nothing_whose_call_returned(start: Start) -> 
 
 def test_a_fork_sends_the_childs_events_and_the_parents_once(start: Start) -> None:
     up = start()
-    in_host(up, """
+    in_host(
+        up,
+        """
         for i in range(50): tl.thumb(f'before{i}', 'up', rater='r')
         pid = os.fork()
         who = 'parent' if pid else 'child'
         for i in range(100): tl.thumb(f'{who}{i}', 'up', rater='r')
         if pid: os.waitpid(pid, 0)
-    """)
+    """,
+    )
     up.wait_until_landed(250)
     expected = [f"before{i}" for i in range(50)] + [f"{who}{i}" for who in ("parent", "child") for i in range(100)]
     assert targets(up) == sorted(expected)
@@ -182,7 +192,9 @@ def test_a_killed_loader_and_collector_are_started_again(start: Start) -> None:
     up = start()
     with up.client() as tl:
         for role in ("load", "collect"):
-            subprocess.run(["pkill", "-KILL", "-P", str(up.process.popen.pid), "-f", f"thumbline_ingest {role}"], check=True)
+            subprocess.run(
+                ["pkill", "-KILL", "-P", str(up.process.popen.pid), "-f", f"thumbline_ingest {role}"], check=True
+            )
             time.sleep(0.5)
             wait_until_ready(up.url)
             tl.thumb(f"after-{role}", "up", rater="r")
@@ -207,7 +219,9 @@ def test_a_reader_is_never_hindered_and_always_consistent_while_a_million_land(h
     """)
     subprocess.run([sys.executable, "-c", fill], check=True)
     reads = 0
-    with Process(home, "load", max_batch_records=20_000, max_batch_age_s=0.1, compact_interval_s=2, keep_files_s=5) as loader:
+    with Process(
+        home, "load", max_batch_records=20_000, max_batch_age_s=0.1, compact_interval_s=2, keep_files_s=5
+    ) as loader:
         reader = subprocess.Popen([sys.executable, "-c", _READER, str(home)], stdout=subprocess.PIPE, text=True)
         assert reader.stdout is not None
         for line in reader.stdout:

@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import Start, Up
 from tests.processes import run, wait_for
 
@@ -32,7 +31,9 @@ def counts(up: Up) -> tuple[int, ...]:
     return results["first"], results["second"], results["tie"], raters, models, comparisons
 
 
-def test_every_answer_comparison_and_pick_arrives_once(start: Start, log_settings, real_votes: Path, tmp_path: Path) -> None:
+def test_every_answer_comparison_and_pick_arrives_once(
+    start: Start, log_settings, real_votes: Path, tmp_path: Path
+) -> None:
     up = start(**log_settings)
     expected = (2_911, 2_549, 3_471, 124, 59, 2_139)
 

@@ -58,9 +58,7 @@ def test_batches_stay_below_their_bytes(server, make_client):
     """Large events travel in several requests."""
     client = make_client(max_batch_bytes=50_000)
     for i in range(10):
-        client.completion(
-            messages=[{"role": "user", "content": "x" * 20_000}], response="y", model="m", turn=i
-        )
+        client.completion(messages=[{"role": "user", "content": "x" * 20_000}], response="y", model="m", turn=i)
 
     assert client.flush()
     assert len(server.stored) == 10
@@ -515,9 +513,7 @@ def test_a_dead_thread_is_made_anew(server, make_client):
 def test_a_transport_that_raises_anything_is_retried(caplog):
     """A host's own transport may fail in its own way."""
     transport = RecordingTransport([ZeroDivisionError(), KeyError("x"), ConnectionResetError()])
-    with thumbline.Client(
-        "http://x", key="k", transport=transport, spool=None, backoff_initial_s=0.001
-    ) as client:
+    with thumbline.Client("http://x", key="k", transport=transport, spool=None, backoff_initial_s=0.001) as client:
         client.thumb("a", "up", rater="u")
 
     assert client.stats().accepted == 1

@@ -389,9 +389,7 @@ WRONG = [
     ),
     (lambda tl: tl.completion(messages=[{"role": "robot"}], response="r", model="m"), "messages.0.role"),
     (
-        lambda tl: tl.completion(
-            messages=[{"role": "user", "content": "", "x": object()}], response="r", model="m"
-        ),
+        lambda tl: tl.completion(messages=[{"role": "user", "content": "", "x": object()}], response="r", model="m"),
         "",
     ),
     (lambda tl: tl.edit("a", 7, rater="u"), "response"),
@@ -441,9 +439,7 @@ def test_a_circle_is_refused(tl):
 def test_failed_calls_return_what_the_host_can_go_on_with():
     """Handles keep the host's ids and the order given."""
     with RecordingClient(debug=False) as tl:
-        answer = tl.completion(
-            messages=MESSAGES, response="text", model="m", completion_id="mine", parent=object()
-        )
+        answer = tl.completion(messages=MESSAGES, response="text", model="m", completion_id="mine", parent=object())
         pair = tl.comparison(["a", "b"], order=["a", "z"], comparison_id="c")
         made = tl.completion()
 

@@ -124,9 +124,7 @@ def test_url_and_key_must_be_usable(url, key):
 
 def test_secrets_are_not_shown():
     """Neither in the settings nor in the client."""
-    client = thumbline.Client(
-        "http://x", key="secret-key", pepper="secret-pepper", transport=RecordingTransport()
-    )
+    client = thumbline.Client("http://x", key="secret-key", pepper="secret-pepper", transport=RecordingTransport())
 
     assert "secret" not in repr(client) + repr(client._settings)
     assert repr(client) == "<thumbline.Client http://x | 0 queued, 0 spooled>"
@@ -136,11 +134,7 @@ def test_secrets_are_not_shown():
 def test_the_spool_is_one_per_url_and_key(tmp_path):
     """Events recorded with one key are never sent with another."""
     environ = {"XDG_STATE_HOME": str(tmp_path)}
-    places = {
-        default_spool_directory(resolve(u, k, {}, {}), environ)
-        for u in ("http://x", "http://y")
-        for k in "ab"
-    }
+    places = {default_spool_directory(resolve(u, k, {}, {}), environ) for u in ("http://x", "http://y") for k in "ab"}
 
     assert len(places) == 4
     assert {tmp_path / "thumbline" / "spool"} == {place.parent for place in places}

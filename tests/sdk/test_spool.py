@@ -159,9 +159,7 @@ class TestFileSpool(SpoolContract):
         code = "import sys, thumbline; print(thumbline.FileSpool(sys.argv[1]).claim())"
 
         assert self.make().claim() is None
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(self.path)], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code, str(self.path)], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "None"
         spool.settle(receipt, 1)
         spool.close()

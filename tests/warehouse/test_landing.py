@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.events import completion, event, records, thumb, value_of
 from tests.warehouse.conftest import LOG
+
 from thumbline._ids import event_id_from
 from thumbline.events import EVENT_ADAPTER, KINDS
 from thumbline_warehouse.errors import Fenced
@@ -18,7 +18,12 @@ from thumbline_warehouse.schema import EVENTS
 def test_every_field_of_the_contract_has_a_column() -> None:
     """A field added to the contract cannot be forgotten here."""
     schema = EVENT_ADAPTER.json_schema()
-    fields = {name for kind in schema["$defs"].values() if "event_id" in kind.get("properties", {}) for name in kind["properties"]}
+    fields = {
+        name
+        for kind in schema["$defs"].values()
+        if "event_id" in kind.get("properties", {})
+        for name in kind["properties"]
+    }
     columns = {column.name for column in EVENTS}
     assert fields - {"rater"} <= columns
 
@@ -45,7 +50,9 @@ def test_the_same_id_lands_once_within_a_batch_and_over_batches(land, query) -> 
     assert query("SELECT count(*), count(DISTINCT event_id) FROM events") == [(2, 2)]
 
 
-@pytest.mark.parametrize("own", ["import/row-1", "0192f0c1-5a3e-7c44-9b1e-0a4b8d2f6e11"], ids=["hashed id", "id that is years old"])
+@pytest.mark.parametrize(
+    "own", ["import/row-1", "0192f0c1-5a3e-7c44-9b1e-0a4b8d2f6e11"], ids=["hashed id", "id that is years old"]
+)
 def test_an_id_from_outside_the_recent_window_is_still_found(land, query, own: str) -> None:
     late = thumb("a", "up", event_id=event_id_from(own))
     land([late])
@@ -73,9 +80,19 @@ def test_unlandable_records_go_to_quarantine_with_bytes_position_and_reason(land
 
     assert landed.counts[0] == Counts(records=18, landed=9, duplicates=0, quarantined=9)
     rows = query("SELECT position, record, reason FROM quarantine ORDER BY position")
-    assert [(position, bytes(record)) for position, record, _ in rows] == [(2 * i, record) for i, record in enumerate(bad)]
+    assert [(position, bytes(record)) for position, record, _ in rows] == [
+        (2 * i, record) for i, record in enumerate(bad)
+    ]
     assert [reason.split(":")[0] for _, _, reason in rows] == [
-        "not UTF-8 JSON", "not UTF-8 JSON", "not an envelope of the collector", "event_id", "kind", "occurred_at", "rater.id", "completion", "value",
+        "not UTF-8 JSON",
+        "not UTF-8 JSON",
+        "not an envelope of the collector",
+        "event_id",
+        "kind",
+        "occurred_at",
+        "rater.id",
+        "completion",
+        "value",
     ]
 
 
@@ -102,8 +119,16 @@ def test_a_record_that_duckdb_itself_refuses_is_found_and_set_aside(land, query,
 
 
 def test_times_are_stored_in_utc(land, query) -> None:
-    land([thumb("a", "up", occurred_at="2026-11-24T02:30:00+02:00"), thumb("b", "up", occurred_at="2026-11-24T00:30:00.25Z")])
-    assert query("SELECT occurred_at::VARCHAR FROM events ORDER BY 1") == [("2026-11-24 00:30:00",), ("2026-11-24 00:30:00.25",)]
+    land(
+        [
+            thumb("a", "up", occurred_at="2026-11-24T02:30:00+02:00"),
+            thumb("b", "up", occurred_at="2026-11-24T00:30:00.25Z"),
+        ]
+    )
+    assert query("SELECT occurred_at::VARCHAR FROM events ORDER BY 1") == [
+        ("2026-11-24 00:30:00",),
+        ("2026-11-24 00:30:00.25",),
+    ]
 
 
 def test_unknown_fields_are_kept(store, query) -> None:
@@ -125,9 +150,19 @@ def test_a_load_that_does_not_follow_is_refused_and_changes_nothing(store, query
 
 def test_messages_survive_unchanged(land, query) -> None:
     messages = [
-        {"role": "system", "content": "Be brief. é \u2028 \U0001f600 \"quoted\" \\ back"},
-        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "system", "content": 'Be brief. é \u2028 \U0001f600 "quoted" \\ back'},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
         {"role": "tool", "tool_call_id": "c1", "content": "21"},
     ]
     land([completion("a", messages=messages)])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
 from tests.events import records, thumb
 from tests.warehouse.conftest import LOG
+
 from thumbline_warehouse.connect import connect
 from thumbline_warehouse.copy import copy_to_file
 from thumbline_warehouse.errors import Fenced, LogChanged
@@ -111,7 +111,9 @@ def test_a_reader_cannot_write_and_does_not_make_a_warehouse(url: WarehouseUrl) 
         db.execute("DELETE FROM events")
 
 
-def test_a_snapshot_file_opens_in_plain_duckdb_with_comments(store: DuckLakeStore, url: WarehouseUrl, tmp_path: Path) -> None:
+def test_a_snapshot_file_opens_in_plain_duckdb_with_comments(
+    store: DuckLakeStore, url: WarehouseUrl, tmp_path: Path
+) -> None:
     store.land(LOG, [records([thumb("a", "up"), thumb("b", "down")])])
     with closing(connect(url, read_only=True)) as db:
         assert copy_to_file(db, tmp_path / "s.duckdb") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isclose
 
 from tests.events import completion, event, thumb
+
 from thumbline_warehouse.schema import TABLES
 from thumbline_warehouse.views import VIEWS
 
@@ -43,14 +44,24 @@ def test_raters_targets_kinds_and_projects_are_kept_apart(land, query) -> None:
     land([event("rating", target_id="a", score=4)])
     land([thumb("a", "down", rater="r1", seconds=9)], project="other")
     assert query("SELECT count(*) FROM current_votes") == [(5,)]
-    assert query("SELECT value FROM current_votes WHERE project = 'demo' AND target_id = 'a' AND rater_id = 'r1' AND kind = 'thumb'") == [("up",)]
+    assert query(
+        "SELECT value FROM current_votes WHERE project = 'demo' AND target_id = 'a' AND rater_id = 'r1' AND kind = 'thumb'"
+    ) == [("up",)]
 
 
 def test_rates_keep_response_and_approval_apart(land, query) -> None:
     land([completion(f"c{i}", policy="p@1") for i in range(10)])
     land([event("exposure", target_id=f"c{i}", state=state) for i in range(10) for state in ("shown", "seen")])
     # One vote a day later counts for the day of the answer.
-    land([thumb("c0", "up"), thumb("c1", "up"), thumb("c2", "down"), thumb("c3", "up", 86_400), thumb("c4", "up", rater="unexposed")])
+    land(
+        [
+            thumb("c0", "up"),
+            thumb("c1", "up"),
+            thumb("c2", "down"),
+            thumb("c3", "up", 86_400),
+            thumb("c4", "up", rater="unexposed"),
+        ]
+    )
 
     ((day, exposures, exposed, votes, ups, response, approval, low, high),) = query(
         "SELECT day::VARCHAR, exposures, exposed_votes, votes, ups, response_rate, approval_rate, approval_rate_low, "
@@ -74,21 +85,40 @@ def test_without_exposures_the_response_rate_is_unknown_not_zero(land, query) ->
 def test_pick_results_say_where_the_winner_stood(land, query) -> None:
     land([completion(name, model=f"m-{name}") for name in "abc"])
     land([event("comparison", comparison_id="x", completion_ids=["b", "a"], probability=0.5)])
-    picks = [("r1", "winner", "a"), ("r2", "winner", "b"), ("r3", "tie", None), ("r4", "both_bad", None), ("r5", "skip", None)]
+    picks = [
+        ("r1", "winner", "a"),
+        ("r2", "winner", "b"),
+        ("r3", "tie", None),
+        ("r4", "both_bad", None),
+        ("r5", "skip", None),
+    ]
     land([event("pick", target_id="x", outcome=o, winner_id=w, rater={"id": r}) for r, o, w in picks])
 
     assert query("SELECT rater_id, result, winner_position, winner_model FROM pick_results ORDER BY 1") == [
-        ("r1", "second", 2, "m-a"), ("r2", "first", 1, "m-b"), ("r3", "tie", None, None), ("r4", "both_bad", None, None),
+        ("r1", "second", 2, "m-a"),
+        ("r2", "first", 1, "m-b"),
+        ("r3", "tie", None, None),
+        ("r4", "both_bad", None, None),
         ("r5", "skip", None, None),
     ]
     assert query("SELECT model, picks, wins, losses, ties, both_bad, skips, win_rate FROM pick_rates ORDER BY 1") == [
-        ("m-a", 5, 1, 1, 1, 1, 1, 0.5), ("m-b", 5, 1, 1, 1, 1, 1, 0.5),
+        ("m-a", 5, 1, 1, 1, 1, 1, 0.5),
+        ("m-b", 5, 1, 1, 1, 1, 1, 0.5),
     ]
 
 
 def test_orphans_wait_and_join_by_themselves(land, query) -> None:
-    land([thumb("late", "up"), event("pick", target_id="x", outcome="tie"), event("rating", target_type="conversation", target_id="k", score=3)])
-    assert query("SELECT kind, missing, age_s > 0 FROM orphans ORDER BY 1") == [("pick", "comparison", True), ("thumb", "completion", True)]
+    land(
+        [
+            thumb("late", "up"),
+            event("pick", target_id="x", outcome="tie"),
+            event("rating", target_type="conversation", target_id="k", score=3),
+        ]
+    )
+    assert query("SELECT kind, missing, age_s > 0 FROM orphans ORDER BY 1") == [
+        ("pick", "comparison", True),
+        ("thumb", "completion", True),
+    ]
     land([event("comparison", comparison_id="x", completion_ids=["late", "later"])])
     assert query("SELECT kind, missing FROM orphans ORDER BY 1") == [("pick", "completion"), ("thumb", "completion")]
     land([completion("late", seconds=-3_600)])
@@ -109,7 +139,9 @@ def test_an_answer_logged_twice_is_one_answer(land, query) -> None:
 
 
 def test_every_view_and_column_carries_a_comment(store, query) -> None:
-    documented = {(o, c) for o, c, comment in query("SELECT object, column_name, comment FROM documentation") if comment}
+    documented = {
+        (o, c) for o, c, comment in query("SELECT object, column_name, comment FROM documentation") if comment
+    }
     for name in [view.name for view in VIEWS] + [table.name for table in TABLES]:
         assert (name, "") in documented
         for row in query(f"DESCRIBE SELECT * FROM {name}"):

@@ -87,7 +87,9 @@ def extension_path(name: str) -> Path:
     folder = Path(next(iter(spec.submodule_search_locations)))
     found = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     if not found.exists():
-        raise ImportError(f"DuckDB extension '{name}' does not fit duckdb {duckdb.__version__}: pip install 'thumbline[server]'")
+        raise ImportError(
+            f"DuckDB extension '{name}' does not fit duckdb {duckdb.__version__}: pip install 'thumbline[server]'"
+        )
     return found
 
 

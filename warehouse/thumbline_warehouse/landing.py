@@ -76,15 +76,30 @@ _CHECKS: Final = (
     ("e.event_id IS NULL", "event_id: missing or not a UUID"),
     (f"e.kind IS NULL OR e.kind NOT IN ({_KIND_LIST})", f"kind: must be one of {', '.join(KINDS)}"),
     ("e.occurred_at IS NULL", "occurred_at: missing or not a time"),
-    ("e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'signal') AND e.target_id IS NULL", "target_id: missing"),
-    ("e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'consent') AND e.rater.id IS NULL", "rater.id: missing"),
-    ("e.kind = 'completion' AND (e.completion_id IS NULL OR e.messages IS NULL OR e.response IS NULL OR e.model IS NULL)",
-     "completion: completion_id, messages, response and model must be set"),
-    ("e.kind = 'comparison' AND (e.comparison_id IS NULL OR coalesce(len(e.completion_ids), 0) < 2)",
-     "comparison: comparison_id and at least 2 completion_ids must be set"),
-    ("e.kind = 'thumb' AND coalesce(e.value, '') NOT IN ('up', 'down', 'retracted')", "value: must be up, down or retracted"),
-    ("e.kind = 'pick' AND coalesce(e.outcome, '') NOT IN ('winner', 'tie', 'both_bad', 'skip', 'retracted')",
-     "outcome: must be winner, tie, both_bad, skip or retracted"),
+    (
+        "e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'signal') AND e.target_id IS NULL",
+        "target_id: missing",
+    ),
+    (
+        "e.kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark', 'exposure', 'consent') AND e.rater.id IS NULL",
+        "rater.id: missing",
+    ),
+    (
+        "e.kind = 'completion' AND (e.completion_id IS NULL OR e.messages IS NULL OR e.response IS NULL OR e.model IS NULL)",
+        "completion: completion_id, messages, response and model must be set",
+    ),
+    (
+        "e.kind = 'comparison' AND (e.comparison_id IS NULL OR coalesce(len(e.completion_ids), 0) < 2)",
+        "comparison: comparison_id and at least 2 completion_ids must be set",
+    ),
+    (
+        "e.kind = 'thumb' AND coalesce(e.value, '') NOT IN ('up', 'down', 'retracted')",
+        "value: must be up, down or retracted",
+    ),
+    (
+        "e.kind = 'pick' AND coalesce(e.outcome, '') NOT IN ('winner', 'tie', 'both_bad', 'skip', 'retracted')",
+        "outcome: must be winner, tie, both_bad, skip or retracted",
+    ),
     ("e.kind = 'edit' AND e.response IS NULL", "response: missing"),
     ("e.kind = 'signal' AND e.name IS NULL", "name: missing"),
 )
@@ -227,7 +242,9 @@ def _arrow(batch: Sequence[Records]) -> pa.Table:
     binary = pa.array(values, pa.large_binary())
     return pa.table(
         {
-            "partition": pa.concat_arrays([pa.repeat(pa.scalar(r.partition, pa.int32()), len(r.values)) for r in batch]),
+            "partition": pa.concat_arrays(
+                [pa.repeat(pa.scalar(r.partition, pa.int32()), len(r.values)) for r in batch]
+            ),
             "position": pa.concat_arrays([pa.array(r.positions, pa.int64()) for r in batch]),
             "record": _text(binary, values),
             "bytes": binary,

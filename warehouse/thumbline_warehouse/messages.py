@@ -26,7 +26,7 @@ def parsed_one(column: str) -> str:
 
 def text_of(content: str) -> str:
     """SQL: the text of a message's content: itself, or its text parts joined; NULL where it has none."""
-    parts = f"from_json({content}, '[{{\"type\":\"VARCHAR\",\"text\":\"VARCHAR\"}}]')"
+    parts = f'from_json({content}, \'[{{"type":"VARCHAR","text":"VARCHAR"}}]\')'
     return (
         f"CASE json_type({content}) WHEN 'VARCHAR' THEN json_extract_string({content}, '$') "
         f"WHEN 'ARRAY' THEN list_aggregate(list_transform({parts}, lambda p: coalesce(p.text, '')), 'string_agg', '') END"
@@ -67,7 +67,7 @@ def _canonical(message: str) -> str:
 
 
 def _is_text(message: str) -> str:
-    parts = f"from_json({message}.content, '[{{\"type\":\"VARCHAR\"}}]')"
+    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR"}}]\')'
     only_text = f"NOT coalesce(list_bool_or(list_transform({parts}, lambda p: p.type <> 'text')), false)"
     return (
         f"(coalesce(json_type({message}.tool_calls), 'NULL') = 'NULL' AND coalesce(json_type({message}.function_call), 'NULL') = 'NULL' "

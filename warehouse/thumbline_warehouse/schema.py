@@ -37,7 +37,12 @@ def _field(name: str, type_: str, comment: str) -> Column:
 
 _COMMON: Final = (
     Column("event_id", "UUID", "UUID minted by the client; the key for de-duplication", json="UUID"),
-    Column("kind", "VARCHAR", "completion, comparison, exposure, thumb, pick, rating, ranking, edit, mark, signal or consent", "VARCHAR"),
+    Column(
+        "kind",
+        "VARCHAR",
+        "completion, comparison, exposure, thumb, pick, rating, ranking, edit, mark, signal or consent",
+        "VARCHAR",
+    ),
     Column("project", "VARCHAR", "the write key's project; ids are unique within one"),
     Column("occurred_at", "TIMESTAMP", "when it happened, UTC, by the client's clock", json="TIMESTAMPTZ"),
     Column("received_at", "TIMESTAMP", "when the collector took it, UTC"),
@@ -98,8 +103,12 @@ _DERIVED: Final = (
     Column("prompt_chars", "BIGINT", "completion: characters of the prompt as stored"),
     Column("response_hash", "UBIGINT", "completion, edit: 64 bits of the MD5 of response"),
     Column("response_chars", "BIGINT", "completion, edit: characters of the answer's text, without space around it"),
-    Column("form", "VARCHAR", "completion, edit: canonical (each message is {role, content} with text), text (holds only text, "
-           "but is written otherwise) or rich (tool calls, images or other parts)"),
+    Column(
+        "form",
+        "VARCHAR",
+        "completion, edit: canonical (each message is {role, content} with text), text (holds only text, "
+        "but is written otherwise) or rich (tool calls, images or other parts)",
+    ),
 )
 
 EVENTS: Final = _COMMON + _KINDS + _DERIVED

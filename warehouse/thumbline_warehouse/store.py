@@ -14,7 +14,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import duckdb
@@ -97,7 +97,7 @@ class StoreSettings:
 
     loader: str = "loader"
     keep_files_s: int = 600
-    connection: ConnectionSettings = ConnectionSettings()
+    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
 
 
 class DuckLakeStore:
@@ -195,8 +195,21 @@ class DuckLakeStore:
         rows = []
         for records in batch:
             count = counts.get(records.partition, Counts(0, 0, 0, 0))
-            rows.append([load_id, log_id, records.partition, records.first, records.next, count.records, count.landed,
-                         count.duplicates, count.quarantined, records.lost, self.settings.loader])
+            rows.append(
+                [
+                    load_id,
+                    log_id,
+                    records.partition,
+                    records.first,
+                    records.next,
+                    count.records,
+                    count.landed,
+                    count.duplicates,
+                    count.quarantined,
+                    records.lost,
+                    self.settings.loader,
+                ]
+            )
         values = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, make_timestamp(epoch_us(now())))" for _ in rows)
         self._db.execute(f"INSERT INTO loads VALUES {values}", [value for row in rows for value in row])
 
@@ -215,9 +228,13 @@ class DuckLakeStore:
 
     def _land_unlandable(self, log_id: str, batch: Sequence[Records], error: duckdb.Error) -> Landed:
         _log.error("a record could not be landed and goes to quarantine: %s", type(error).__name__)
-        stage(self._db, [Records(r.partition, r.first, r.next, r.positions, [b""] * len(r.values), r.lost) for r in batch])
+        stage(
+            self._db, [Records(r.partition, r.first, r.next, r.positions, [b""] * len(r.values), r.lost) for r in batch]
+        )
         bytes_, position = next((r.values[0], r.positions[0]) for r in batch if r.values)
-        self._db.execute("UPDATE rejects SET bytes = ?, reason = ? WHERE position = ?", [bytes_, str(error)[:500], position])
+        self._db.execute(
+            "UPDATE rejects SET bytes = ?, reason = ? WHERE position = ?", [bytes_, str(error)[:500], position]
+        )
         return self._retry_land(log_id, batch)
 
     def _rollback(self) -> None:
@@ -253,7 +270,7 @@ def _retried(action: Callable[[], object], what: str) -> duckdb.DuckDBPyConnecti
 
 def _pause(attempt: int) -> None:
     # Random, so that two loaders that met do not meet again at once.
-    time.sleep(random.uniform(0.005, 0.05) * min(attempt + 1, 10))  # noqa: S311
+    time.sleep(random.uniform(0.005, 0.05) * min(attempt + 1, 10))
 
 
 def _halved(batch: Sequence[Records]) -> list[list[Records]]:
@@ -265,7 +282,11 @@ def _halved(batch: Sequence[Records]) -> list[list[Records]]:
     middle = len(records.values) // 2
     cut = records.positions[middle]
     return [
-        [Records(records.partition, records.first, cut, records.positions[:middle], records.values[:middle], records.lost)],
+        [
+            Records(
+                records.partition, records.first, cut, records.positions[:middle], records.values[:middle], records.lost
+            )
+        ],
         [Records(records.partition, cut, records.next, records.positions[middle:], records.values[middle:])],
     ]
 
@@ -273,5 +294,9 @@ def _halved(batch: Sequence[Records]) -> list[list[Records]]:
 def _sum(one: Counts | None, other: Counts) -> Counts:
     if one is None:
         return other
-    return Counts(one.records + other.records, one.landed + other.landed, one.duplicates + other.duplicates,
-                  one.quarantined + other.quarantined)
+    return Counts(
+        one.records + other.records,
+        one.landed + other.landed,
+        one.duplicates + other.duplicates,
+        one.quarantined + other.quarantined,
+    )

@@ -32,7 +32,9 @@ class WarehouseUrl:
             ValueError: another kind of URL, or a catalog that is no file and no `data_path` with it.
         """
         if not url.startswith("ducklake:"):
-            raise ValueError("THUMBLINE_WAREHOUSE: a warehouse is ducklake:PATH, e.g. ducklake:warehouse/catalog.sqlite")
+            raise ValueError(
+                "THUMBLINE_WAREHOUSE: a warehouse is ducklake:PATH, e.g. ducklake:warehouse/catalog.sqlite"
+            )
         catalog, _, query = url.removeprefix("ducklake:").partition("?")
         options = dict(parse_qsl(query))
         data_path = options.pop("data_path", "")

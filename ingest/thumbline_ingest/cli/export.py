@@ -15,17 +15,26 @@ from .context import settings_of
 
 @click.command()
 @click.argument("kind", type=click.Choice(["kto", "pairs"]))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder to make.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder to make."
+)
 @click.option("--format", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the order of the rows.")
 @click.option("--project", metavar="NAME", help="Only this project's events.  [default: all]")
-@click.option("--consent", type=click.Choice(["granted", "any"]), default="granted", show_default=True,
-              help="Whether to leave out what was not given for training.")
+@click.option(
+    "--consent",
+    type=click.Choice(["granted", "any"]),
+    default="granted",
+    show_default=True,
+    help="Whether to leave out what was not given for training.",
+)
 @click.option("--snapshot", type=int, metavar="LOAD", help="Only events up to this load.  [default: the last]")
-@click.option("--metadata/--no-metadata", default=True, show_default=True, help="Flat columns beside what the trainer reads.")
+@click.option(
+    "--metadata/--no-metadata", default=True, show_default=True, help="Flat columns beside what the trainer reads."
+)
 @click.option("--allow-one-label", is_flag=True, help="kto: export although all rows have the same label.")
 @click.pass_context
-def export(context: click.Context, out: Path, **options: Any) -> None:
+def export(context: click.Context, /, out: Path, **options: Any) -> None:
     """
     Write training data of one KIND into a folder that trainers load as it is.
 

@@ -27,10 +27,16 @@ from .status import read_status
 
 @click.command()
 @click.argument("sql")
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "json", "parquet"]), default="table", show_default=True,
-              help="How to print the result; parquet goes to standard output as bytes.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How to print the result; parquet goes to standard output as bytes.",
+)
 @click.pass_context
-def query(context: click.Context, sql: str, format_: str) -> None:
+def query(context: click.Context, /, sql: str, format_: str) -> None:
     """Run one SQL query on the warehouse, read-only, also while events land."""
     settings = settings_of(context)
     with closing(_connect(settings)) as db:
@@ -58,7 +64,7 @@ def attach(context: click.Context) -> None:
 @click.command()
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
-def status(context: click.Context, format_: str) -> None:
+def status(context: click.Context, /, format_: str) -> None:
     """Say what became of everything that was sent."""
     found = asdict(read_status(settings_of(context)))
     if format_ == "json":
@@ -71,7 +77,7 @@ def status(context: click.Context, format_: str) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
-def snapshot(context: click.Context, file: Path) -> None:
+def snapshot(context: click.Context, /, file: Path) -> None:
     """Copy the warehouse as it is now into a plain DuckDB FILE, with views and comments."""
     settings = settings_of(context)
     if file.exists():
@@ -83,7 +89,9 @@ def snapshot(context: click.Context, file: Path) -> None:
 
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connect(
-        WarehouseUrl.parse(settings.warehouse_url), read_only=True, settings=ConnectionSettings(memory_limit=settings.memory_limit)
+        WarehouseUrl.parse(settings.warehouse_url),
+        read_only=True,
+        settings=ConnectionSettings(memory_limit=settings.memory_limit),
     )
 
 

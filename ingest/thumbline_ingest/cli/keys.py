@@ -17,7 +17,7 @@ def keys() -> None:
 @keys.command()
 @click.option("--project", required=True, metavar="NAME", help="Project that the key writes to.")
 @click.pass_context
-def create(context: click.Context, project: str) -> None:
+def create(context: click.Context, /, project: str) -> None:
     """Make a key and print it, alone, on standard output; it is stored hashed and cannot be shown again."""
     click.echo(KeyStore(settings_of(context).keys_path).create(project))
 
@@ -33,7 +33,7 @@ def list_keys(context: click.Context) -> None:
 @keys.command()
 @click.argument("key_id")
 @click.pass_context
-def revoke(context: click.Context, key_id: str) -> None:
+def revoke(context: click.Context, /, key_id: str) -> None:
     """Revoke the key with this id."""
     if not KeyStore(settings_of(context).keys_path).revoke(key_id):
         raise click.ClickException(f"no key '{key_id}'; `thumbline keys list` shows the ids")

@@ -29,24 +29,39 @@ class _Root(click.Group):
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="thumbline")
-@click.option("--home", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Folder that holds log, warehouse and keys.  [env: THUMBLINE_HOME; default: thumbline-home]")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder that holds log, warehouse and keys.  [env: THUMBLINE_HOME; default: thumbline-home]",
+)
 @click.option("--log", metavar="URL", help="sqlite:PATH or kafka://host:port/topic.  [env: THUMBLINE_LOG]")
 @click.option("--warehouse", metavar="URL", help="ducklake:PATH.  [env: THUMBLINE_WAREHOUSE]")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.pass_context
-def main(context: click.Context, verbose: bool, **flags: Any) -> None:
+def main(context: click.Context, /, verbose: bool, **flags: Any) -> None:
     """
     Turn what people say about the answers of a chat product into preference data.
 
     Settings come from flags, then THUMBLINE_* variables, then thumbline.toml in the home folder.
     """
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
     context.obj = flags
 
 
 for command in (
-    up.up, run.collect, run.load, export.export, inspect.query, inspect.attach, inspect.status, inspect.snapshot,
-    keys.keys, topic.topic, sample.sample,
+    up.up,
+    run.collect,
+    run.load,
+    export.export,
+    inspect.query,
+    inspect.attach,
+    inspect.status,
+    inspect.snapshot,
+    keys.keys,
+    topic.topic,
+    sample.sample,
 ):
     main.add_command(command)

@@ -29,7 +29,7 @@ from .settings import Settings
 @click.option("--workers", type=int, help="Processes.  [env: THUMBLINE_WORKERS; default: 1]")
 @click.option("--threads", type=int, help="Requests under way a process.  [env: THUMBLINE_THREADS; default: 64]")
 @click.pass_context
-def collect(context: click.Context, **flags: Any) -> None:
+def collect(context: click.Context, /, **flags: Any) -> None:
     """Take events over HTTP and put them into the log, until SIGTERM."""
     from thumbline_ingest.collector.server import PortInUse, serve
     from thumbline_ingest.collector.settings import CollectorSettings
@@ -38,8 +38,13 @@ def collect(context: click.Context, **flags: Any) -> None:
     # Fails here, with a sentence, rather than in a worker.
     open_log(settings.log_url).identity()
     collector = CollectorSettings(
-        log_url=settings.log_url, keys_path=settings.keys_path, data_dir=settings.home, host=settings.host,
-        port=settings.port, workers=settings.workers, threads=settings.threads,
+        log_url=settings.log_url,
+        keys_path=settings.keys_path,
+        data_dir=settings.home,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        threads=settings.threads,
     )
     try:
         serve(collector)
@@ -48,14 +53,26 @@ def collect(context: click.Context, **flags: Any) -> None:
 
 
 @click.command()
-@click.option("--loader", metavar="NAME", help="Stable name of this loader.  [env: THUMBLINE_LOADER; default: found by itself]")
-@click.option("--max-batch-records", type=int, help="Records in a load at most.  [env: THUMBLINE_MAX_BATCH_RECORDS; default: 100000]")
-@click.option("--max-batch-age-s", type=float, help="Seconds that a record waits for others.  [env: THUMBLINE_MAX_BATCH_AGE_S; default: 1]")
+@click.option(
+    "--loader", metavar="NAME", help="Stable name of this loader.  [env: THUMBLINE_LOADER; default: found by itself]"
+)
+@click.option(
+    "--max-batch-records",
+    type=int,
+    help="Records in a load at most.  [env: THUMBLINE_MAX_BATCH_RECORDS; default: 100000]",
+)
+@click.option(
+    "--max-batch-age-s",
+    type=float,
+    help="Seconds that a record waits for others.  [env: THUMBLINE_MAX_BATCH_AGE_S; default: 1]",
+)
 @click.option("--until-empty", is_flag=True, help="End when all that the log holds now is landed.")
 @click.option("--accept-new-log", is_flag=True, help="Go on with a log that was made anew.")
-@click.option("--accept-gap", is_flag=True, help="Go on where the log dropped records unread; they are counted as lost.")
+@click.option(
+    "--accept-gap", is_flag=True, help="Go on where the log dropped records unread; they are counted as lost."
+)
 @click.pass_context
-def load(context: click.Context, until_empty: bool, accept_new_log: bool, accept_gap: bool, **flags: Any) -> None:
+def load(context: click.Context, /, until_empty: bool, accept_new_log: bool, accept_gap: bool, **flags: Any) -> None:
     """Land what the log holds in the warehouse, until SIGTERM."""
     settings = settings_of(context, **flags)
     stop = threading.Event()
@@ -63,8 +80,12 @@ def load(context: click.Context, until_empty: bool, accept_new_log: bool, accept
         signal.signal(number, lambda *_: stop.set())
     with _member(settings) as member, closing(_store(settings, member)) as store:
         loader_settings = LoaderSettings(
-            member=member, max_batch_records=settings.max_batch_records, max_batch_age_s=settings.max_batch_age_s,
-            compact_interval_s=settings.compact_interval_s, accept_new_log=accept_new_log, accept_gap=accept_gap,
+            member=member,
+            max_batch_records=settings.max_batch_records,
+            max_batch_age_s=settings.max_batch_age_s,
+            compact_interval_s=settings.compact_interval_s,
+            accept_new_log=accept_new_log,
+            accept_gap=accept_gap,
         )
         Loader(open_log(settings.log_url), store, loader_settings).run(stop, until_empty=until_empty)
 
@@ -80,8 +101,10 @@ def _store(settings: Settings, member: str) -> DuckLakeStore:
 @contextmanager
 def _member(settings: Settings) -> Iterator[str]:
     """
-    A name that this loader has alone, and that a restarted one finds again: the first free slot of
-    the home folder. A killed loader's slot is free at once, since the system drops its lock.
+    A name that this loader has alone, and that a restarted one finds again.
+
+    It is the first free slot of the home folder. A killed loader's slot is free at once, since the
+    system drops its lock.
     """
     if settings.loader:
         yield settings.loader

@@ -18,11 +18,16 @@ _REASONS: Final = ("wrong", "too_long", "off_topic")
 
 @click.command()
 @click.option("--url", metavar="URL", help="The collector.  [default: that of the settings]")
-@click.option("--key", metavar="KEY", envvar="THUMBLINE_KEY", help="A write key.  [env: THUMBLINE_KEY; default: a new one for project 'demo']")
+@click.option(
+    "--key",
+    metavar="KEY",
+    envvar="THUMBLINE_KEY",
+    help="A write key.  [env: THUMBLINE_KEY; default: a new one for project 'demo']",
+)
 @click.option("--conversations", type=int, default=60, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.pass_context
-def sample(context: click.Context, url: str | None, key: str | None, conversations: int, seed: int) -> None:
+def sample(context: click.Context, /, url: str | None, key: str | None, conversations: int, seed: int) -> None:
     """Send generated conversations, thumbs and picks through the SDK, as a product would."""
     import thumbline
     from thumbline_ingest.keys import KeyStore
@@ -37,7 +42,7 @@ def sample(context: click.Context, url: str | None, key: str | None, conversatio
         training_consent="granted",
     )
     with client as tl:
-        draw = random.Random(seed)  # noqa: S311
+        draw = random.Random(seed)
         for number in range(conversations):
             _conversation(tl, draw, f"sample-{seed}-{number}")
         arrived = tl.flush(timeout=30)
@@ -60,7 +65,10 @@ def _conversation(tl: Any, draw: random.Random, name: str) -> None:
     tl.exposure(first, rater=rater, occurred_at=when)
     if draw.random() < 0.6:
         _thumb(tl, draw, first, rater, when + timedelta(seconds=20))
-    messages += [{"role": "assistant", "content": first.text}, {"role": "user", "content": "Can you say it in one line?"}]
+    messages += [
+        {"role": "assistant", "content": first.text},
+        {"role": "user", "content": "Can you say it in one line?"},
+    ]
     later = when + timedelta(minutes=1)
     answers = [_answer(tl, draw, messages, name, rater, later, turn=1) for _ in range(2)]
     pair = tl.comparison(answers, occurred_at=later)
@@ -74,8 +82,15 @@ def _answer(
     model, policy, _ = draw.choice(_POLICIES)
     text = f"Here is how I see it ({draw.randrange(10_000)}): start small, check your work, and ask again."
     return tl.completion(
-        messages=messages, response=text, model=model, policy=policy, conversation_id=name, author=author, turn=turn,
-        latency_ms=round(draw.lognormvariate(6, 0.4), 1), occurred_at=when,
+        messages=messages,
+        response=text,
+        model=model,
+        policy=policy,
+        conversation_id=name,
+        author=author,
+        turn=turn,
+        latency_ms=round(draw.lognormvariate(6, 0.4), 1),
+        occurred_at=when,
     )
 
 

@@ -117,7 +117,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     unknown = sorted(values.keys() - set(known))
     if unknown:
         raise click.UsageError(f"{path}: '{unknown[0]}' is no setting; there are {', '.join(known)}")
-    return values
+    return dict(values)
 
 
 def _typed(source: str, type_: str, value: Any) -> Any:

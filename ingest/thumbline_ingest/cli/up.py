@@ -45,13 +45,15 @@ class _Child:
     def start(self) -> None:
         self.started_at = time.monotonic()
         # Own process group: Ctrl-C reaches the parent alone, which then ends the children in order.
-        self.process = subprocess.Popen(self.command, env=self.environ, preexec_fn=_die_with_parent, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command, env=self.environ, preexec_fn=_die_with_parent, start_new_session=True
+        )
 
     def tend(self) -> int | None:
         """Start it again if it died; its exit status if that is hopeless."""
         if self.process is None or self.process.poll() is None:
             return None
-        if self.process.returncode == _HOPELESS or time.monotonic() - self.started_at < 1.0 and self.restarts >= 5:
+        if self.process.returncode == _HOPELESS or (time.monotonic() - self.started_at < 1.0 and self.restarts >= 5):
             return self.process.returncode or 1
         if time.monotonic() - self.started_at > min(2.0**self.restarts * 0.2, 10.0):
             self.restarts += 1
@@ -73,7 +75,7 @@ class _Child:
 @click.option("--host", help="Address to listen on.  [env: THUMBLINE_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, help="TCP port of the collector.  [env: THUMBLINE_PORT; default: 8400]")
 @click.pass_context
-def up(context: click.Context, **flags: Any) -> None:
+def up(context: click.Context, /, **flags: Any) -> None:
     """Run collector and loader with a status line, until Ctrl-C."""
     settings = settings_of(context, **flags)
     console = Console(stderr=True, highlight=False)

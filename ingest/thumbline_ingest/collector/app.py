@@ -125,15 +125,11 @@ def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -
     app = Flask("thumbline_ingest.collector", static_folder=None)
     collector = Collector(settings, writer, keys)
     app.extensions["thumbline"] = collector
-    app.add_url_rule(
-        "/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False
-    )
+    app.add_url_rule("/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False)
     app.add_url_rule("/livez", "livez", lambda: answer_json({"alive": True}))
     app.add_url_rule("/readyz", "readyz", collector.get_ready)
     app.add_url_rule("/metrics", "metrics", collector.get_metrics)
-    app.add_url_rule(
-        "/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON)
-    )
+    app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON))
     app.add_url_rule("/", "index", lambda: answer_json(_INDEX))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -157,9 +153,7 @@ def answer_json(body: Any, status: int = 200) -> Response:
 
 def refused(refusal: RequestRefused) -> Response:
     """The response to a request that is refused as a whole."""
-    response = Response(
-        refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON
-    )
+    response = Response(refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
     return response

@@ -123,6 +123,4 @@ def _read_up_to(stream: Any, count: int) -> bytes:
 
 
 def _too_large() -> RequestRefused:
-    return RequestRefused(
-        413, "body_too_large", f"the body is larger than {limits.MAX_BODY_BYTES} bytes as sent"
-    )
+    return RequestRefused(413, "body_too_large", f"the body is larger than {limits.MAX_BODY_BYTES} bytes as sent")

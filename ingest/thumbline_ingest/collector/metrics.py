@@ -117,9 +117,7 @@ class Metrics(Collector):
         self.share()
         numbers, gauges = self._together()
         for name, (label, about, values) in _COUNTERS.items():
-            yield _counter(
-                name, label, about, {key: numbers[f"{name} {key}"] for key in _keys(numbers, name, values)}
-            )
+            yield _counter(name, label, about, {key: numbers[f"{name} {key}"] for key in _keys(numbers, name, values)})
         for name, about in _HISTOGRAMS.items():
             yield _histogram(name, about, numbers)
         for name, about in _GAUGES.items():

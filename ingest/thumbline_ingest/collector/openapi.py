@@ -32,9 +32,7 @@ _REFUSALS: Final = {
     "415": "Content-Type is not application/json, or Content-Encoding is not gzip.",
     "503": "The log does not take events now. Send the whole batch again after Retry-After seconds.",
 }
-_RETRY_AFTER: Final = {
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
-}
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 
 
 def openapi() -> dict[str, Any]:
@@ -49,9 +47,7 @@ def openapi() -> dict[str, Any]:
         "paths": _paths(),
         "components": {
             "schemas": events | {"Event": event} | _answers(),
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "tlk_<id>_<secret>"}
-            },
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "tlk_<id>_<secret>"}},
         },
     }
 
@@ -102,13 +98,9 @@ def _post_events() -> dict[str, Any]:
         "items": {"$ref": "#/components/schemas/Event"},
     }
     encoding = {"name": "Content-Encoding", "in": "header", "schema": {"enum": ["gzip", "identity"]}}
-    answered = {"description": "One verdict per event, in order.", "headers": _RETRY_AFTER} | _content(
-        "Verdicts"
-    )
+    answered = {"description": "One verdict per event, in order.", "headers": _RETRY_AFTER} | _content("Verdicts")
     refusals = {
-        status: {"description": about}
-        | _content("Refusal")
-        | ({"headers": _RETRY_AFTER} if status == "503" else {})
+        status: {"description": about} | _content("Refusal") | ({"headers": _RETRY_AFTER} if status == "503" else {})
         for status, about in _REFUSALS.items()
     }
     return {
@@ -148,8 +140,7 @@ def _answers() -> dict[str, Any]:
     refusal = _object({"code": {"type": "string"}, "message": {"type": "string"}})
     return {
         "Verdicts": _object(
-            dict.fromkeys(VERDICTS, number)
-            | {"verdicts": verdicts, "errors": {"type": "array", "items": error}}
+            dict.fromkeys(VERDICTS, number) | {"verdicts": verdicts, "errors": {"type": "array", "items": error}}
         ),
         "Refusal": _object({"error": refusal}),
         "Readiness": _object(

@@ -123,9 +123,7 @@ def _text_problem(text: str) -> str | None:
         return "contains a NUL character"
     if _SURROGATE.search(text) is None:
         return None
-    return (
-        "is not valid UTF-8" if _STRAY_BYTE.search(text) else "contains a lone surrogate (half a character)"
-    )
+    return "is not valid UTF-8" if _STRAY_BYTE.search(text) else "contains a lone surrogate (half a character)"
 
 
 def _name(key: object) -> str:

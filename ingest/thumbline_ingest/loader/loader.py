@@ -181,8 +181,8 @@ class Loader:
         lost = start - position
         if not self.settings.accept_gap:
             raise LogChanged(
-                f"partition {partition} of the log begins at {start}, but only {position} of it are landed: {lost} records "
-                "were dropped unread. To go on and count them as lost: thumbline load --accept-gap"
+                f"partition {partition} of the log begins at {start}, but only {position} of it are landed: {lost} "
+                "records were dropped unread. To go on and count them as lost: thumbline load --accept-gap"
             )
         _logger.error("partition %d: %d records were dropped by the log before they were landed", partition, lost)
         return lost

@@ -127,9 +127,12 @@ class KafkaLog:
         return LogIdentity(str(described["topic_id"]), self.settings.name, len(described["partitions"]))
 
     def bounds(self) -> dict[int, Bounds]:
-        with _mapped(self.settings), contextlib.closing(
-            KafkaConsumer(**self.settings.connection(), bootstrap_timeout_ms=5_000, enable_auto_commit=False)
-        ) as consumer:
+        with (
+            _mapped(self.settings),
+            contextlib.closing(
+                KafkaConsumer(**self.settings.connection(), bootstrap_timeout_ms=5_000, enable_auto_commit=False)
+            ) as consumer,
+        ):
             numbers = consumer.partitions_for_topic(self.settings.topic)
             if not numbers:
                 raise LogMisconfigured(_missing(self.settings))
@@ -364,9 +367,12 @@ def _mapped(settings: KafkaSettings) -> Iterator[None]:
 @contextlib.contextmanager
 def _admin(settings: KafkaSettings, timeout_s: float = 5.0) -> Iterator[Any]:
     timeout_ms = int(timeout_s * 1000)
-    with _mapped(settings), contextlib.closing(
-        KafkaAdminClient(**settings.connection(), bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
-    ) as admin:
+    with (
+        _mapped(settings),
+        contextlib.closing(
+            KafkaAdminClient(**settings.connection(), bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+        ) as admin,
+    ):
         yield admin
 
 

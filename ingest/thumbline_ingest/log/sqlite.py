@@ -163,9 +163,7 @@ class SqliteWriter:
 
 
 class SqliteReader:
-    """
-    The loader's end. One loader at a time: a second one waits until the first has closed or died.
-    """
+    """The loader's end. One loader at a time: a second one waits until the first has closed or died."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -28,7 +28,11 @@ _STEPS: Final = (
     Step("vote_consent", "vote_consent <> 'granted'", "the rater has not given the vote for training"),
     Step("answer_consent", "answer_consent <> 'granted'", "the author has not given the conversation for training"),
     Step("rich", "form = 'rich'", "tool calls, images or other parts, which this profile cannot carry"),
-    Step("prompt_end", "coalesce(prompt_end, '') NOT IN ('user', 'tool')", "the prompt does not end with the user or a tool"),
+    Step(
+        "prompt_end",
+        "coalesce(prompt_end, '') NOT IN ('user', 'tool')",
+        "the prompt does not end with the user or a tool",
+    ),
     Step("empty", "coalesce(response_chars, 0) = 0", "the answer is empty"),
 )
 _CONSENT_STEPS: Final = ("vote_consent", "answer_consent")

@@ -34,8 +34,9 @@ class Facts:
 
 def manifest(db: duckdb.DuckDBPyConnection, facts: Facts) -> dict[str, Any]:
     """
-    What was exported, from what, and what was left out. Holds no time of its own: the same snapshot
-    and options give the same manifest, byte for byte.
+    What was exported, from what, and what was left out.
+
+    Holds no time of its own: the same snapshot and options give the same manifest, byte for byte.
     """
     return {
         "schema_version": SCHEMA_VERSION,

@@ -71,7 +71,8 @@ def _equal(rows: Rows, keys: Keys) -> int:
 def _clashes(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     # Positions whose row shares prompt or completion with the row before.
     p, c = prompts[rows], completions[rows]
-    return np.flatnonzero((p[1:] == p[:-1]) | (c[1:] == c[:-1])).astype(np.int64) + 1
+    clashes: Rows = np.flatnonzero((p[1:] == p[:-1]) | (c[1:] == c[:-1])).astype(np.int64) + 1
+    return clashes
 
 
 def _swap_apart(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
@@ -79,7 +80,7 @@ def _swap_apart(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     clashes = _clashes(rows, prompts, completions)
     if clashes.size == 0 or clashes.size > len(rows) // 20:
         return rows
-    swapped = rows.copy()
+    swapped: Rows = rows.copy()
     n = len(rows)
     for at in clashes.tolist():
         for attempt in range(1, _SWAPS + 1):
@@ -94,7 +95,10 @@ def _swap_apart(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
 def _fits(rows: Rows, one: int, other: int, prompts: Keys, completions: Keys) -> bool:
     return all(
         not (0 <= neighbour < len(rows))
-        or (prompts[rows[taken]] != prompts[rows[neighbour]] and completions[rows[taken]] != completions[rows[neighbour]])
+        or (
+            prompts[rows[taken]] != prompts[rows[neighbour]]
+            and completions[rows[taken]] != completions[rows[neighbour]]
+        )
         for place, taken in ((one, other), (other, one))
         for neighbour in (place - 1, place + 1)
     )
@@ -102,8 +106,9 @@ def _fits(rows: Rows, one: int, other: int, prompts: Keys, completions: Keys) ->
 
 def _rebuild(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     """
-    Build the sequence anew: always the next row in order that differs from the last one; rows that
-    are left at the end go into earlier gaps.
+    Build the sequence anew: always the next row in order that differs from the last one.
+
+    Rows that are left at the end go into earlier gaps.
 
     With one key (`prompts is completions`) this finds an order without equal neighbours whenever
     there is one. Rows that wait then all have the key of the last row, so that one look at the first
@@ -113,15 +118,16 @@ def _rebuild(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     p, c = prompts.tolist(), completions.tolist()
 
     def differ_in_both(one: int, other: int) -> bool:
-        return p[one] != p[other] and c[one] != c[other]
+        return bool(p[one] != p[other] and c[one] != c[other])
 
     def differ_in_completion(one: int, other: int) -> bool:
-        return c[one] != c[other]
+        return bool(c[one] != c[other])
 
     sequence, left = _take_next_that_fits(rows.tolist(), differ_in_both)
     sequence, left = _fill_gaps(sequence, left, differ_in_both)
     sequence, left = _fill_gaps(sequence, left, differ_in_completion)
-    return np.asarray([*sequence, *left], dtype=np.int64)
+    rebuilt: Rows = np.asarray([*sequence, *left], dtype=np.int64)
+    return rebuilt
 
 
 def _take_next_that_fits(order: list[int], differ: Differ) -> tuple[list[int], deque[int]]:

@@ -29,17 +29,30 @@ _STEPS: Final = (
     Step("tie", "outcome = 'tie'", "no answer was better, both were good"),
     Step("both_bad", "outcome = 'both_bad'", "no answer was better, both were bad"),
     Step("skip", "outcome = 'skip'", "the comparison was skipped"),
-    Step("orphan", "x_id IS NULL OR chosen IS NULL OR rejected IS NULL", "the comparison or one of its answers has not come"),
+    Step(
+        "orphan",
+        "x_id IS NULL OR chosen IS NULL OR rejected IS NULL",
+        "the comparison or one of its answers has not come",
+    ),
     Step("not_shown", "winner_position IS NULL", "the answer picked is not one of the comparison"),
     Step("not_human", "rater_kind <> 'human'", "the rater is a model or a rule"),
     Step("vote_consent", "vote_consent <> 'granted'", "the rater has not given the pick for training"),
-    Step("answer_consent", "chosen.consent <> 'granted' OR rejected.consent <> 'granted'",
-         "the author has not given the conversation for training"),
+    Step(
+        "answer_consent",
+        "chosen.consent <> 'granted' OR rejected.consent <> 'granted'",
+        "the author has not given the conversation for training",
+    ),
     Step("different_prompts", "chosen.prompt_hash <> rejected.prompt_hash", "the two answers are to different prompts"),
-    Step("rich", "chosen.form = 'rich' OR rejected.form = 'rich'",
-         "tool calls, images or other parts, which this profile cannot carry"),
-    Step("prompt_end", "coalesce(chosen.prompt_end, '') NOT IN ('user', 'tool')",
-         "the prompt does not end with the user or a tool"),
+    Step(
+        "rich",
+        "chosen.form = 'rich' OR rejected.form = 'rich'",
+        "tool calls, images or other parts, which this profile cannot carry",
+    ),
+    Step(
+        "prompt_end",
+        "coalesce(chosen.prompt_end, '') NOT IN ('user', 'tool')",
+        "the prompt does not end with the user or a tool",
+    ),
     Step("identical", "chosen.response_hash = rejected.response_hash", "the two answers are the same"),
 )
 _CONSENT_STEPS: Final = ("vote_consent", "answer_consent")

@@ -45,7 +45,10 @@ class MetadataColumn:
 class Recipe(Protocol):
     """One kind of export."""
 
-    metadata: tuple[MetadataColumn, ...]
+    @property
+    def metadata(self) -> tuple[MetadataColumn, ...]:
+        """Columns beside what the trainer reads."""
+        ...
 
     def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
         """Make the table `plan` in the current schema and say what was left out."""

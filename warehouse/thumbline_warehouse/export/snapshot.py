@@ -64,9 +64,13 @@ def use_snapshot(db: duckdb.DuckDBPyConnection, load_id: int | None, project: st
 def _describe(db: duckdb.DuckDBPyConnection, load_id: int) -> Snapshot:
     positions = db.execute(
         f"SELECT log_id || '/' || partition, max(next_position) FROM {NAME}.main.loads WHERE load_id <= ? "
-        "GROUP BY ALL ORDER BY 1", [load_id],
+        "GROUP BY ALL ORDER BY 1",
+        [load_id],
     ).fetchall()
-    loaded = _one(db, f"SELECT strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM {NAME}.main.loads WHERE load_id <= {load_id}")
+    loaded = _one(
+        db,
+        f"SELECT strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM {NAME}.main.loads WHERE load_id <= {load_id}",
+    )
     first, last = _one(
         db,
         "SELECT strftime(min(occurred_at), '%Y-%m-%dT%H:%M:%S.%fZ'), strftime(max(occurred_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM events",

@@ -25,7 +25,9 @@ test-trainers: $(TRAINERS_READY)  ## exports into the real trainers; torch takes
 bench: $(READY)  ## every figure, each a ratio against its reference; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
-docs: $(READY)  ## write the generated files: schemas
+docs: $(READY)  ## write the generated files: schemas and references
+	$(BIN)/python -m thumbline_warehouse.reference > docs/warehouse.md
+	$(BIN)/python -m thumbline_ingest.cli.reference > docs/commands.md
 	$(BIN)/python -m thumbline.schema > schemas/event.v1.schema.json
 	$(BIN)/python -m thumbline_ingest.collector.openapi > schemas/openapi.v1.json
 

@@ -18,7 +18,9 @@ from .context import settings_of
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder to make."
 )
-@click.option("--format", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
+@click.option(
+    "--format", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True, help="Format of the rows."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the order of the rows.")
 @click.option("--project", metavar="NAME", help="Only this project's events.  [default: all]")
 @click.option(
@@ -40,13 +42,20 @@ def export(context: click.Context, /, out: Path, **options: Any) -> None:
 
     Exit status 3: nothing to export; 4: one label only.
     """
+    from thumbline_warehouse.connect import ConnectionSettings
     from thumbline_warehouse.export import ExportOptions
     from thumbline_warehouse.export import export as run_export
     from thumbline_warehouse.urls import WarehouseUrl
 
     settings = settings_of(context)
     with _progress() as report:
-        made = run_export(WarehouseUrl.parse(settings.warehouse_url), out, ExportOptions(**options), report)
+        made = run_export(
+            WarehouseUrl.parse(settings.warehouse_url),
+            out,
+            ExportOptions(**options),
+            report,
+            ConnectionSettings(memory_limit=settings.memory_limit),
+        )
     click.echo(str(made.funnel), err=True)
     labels = made.manifest["labels"]
     if labels:

@@ -62,7 +62,14 @@ def attach(context: click.Context) -> None:
 
 
 @click.command()
-@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
 @click.pass_context
 def status(context: click.Context, /, format_: str) -> None:
     """Say what became of everything that was sent."""

@@ -24,8 +24,8 @@ _REASONS: Final = ("wrong", "too_long", "off_topic")
     envvar="THUMBLINE_KEY",
     help="A write key.  [env: THUMBLINE_KEY; default: a new one for project 'demo']",
 )
-@click.option("--conversations", type=int, default=60, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--conversations", type=int, default=60, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws them.")
 @click.pass_context
 def sample(context: click.Context, /, url: str | None, key: str | None, conversations: int, seed: int) -> None:
     """Send generated conversations, thumbs and picks through the SDK, as a product would."""

@@ -59,7 +59,7 @@ class Settings:
     max_batch_age_s: float = 1.0
     compact_interval_s: float = 60.0
     keep_files_s: int = 600
-    memory_limit: str = "1GB"
+    memory_limit: str = "512MB"
 
     @property
     def log_url(self) -> str:

@@ -1,0 +1,45 @@
+"""One rule for every setting: flag over environment over file over default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from thumbline_ingest.cli.settings import resolve
+
+
+def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default(tmp_path: Path) -> None:
+    environ = {"THUMBLINE_HOME": str(tmp_path)}
+    assert resolve({}, environ).port == 8400
+    (tmp_path / "thumbline.toml").write_text("port = 1\nmax_batch_age_s = 0.5\n")
+    assert resolve({}, environ).port == 1
+    assert resolve({}, environ | {"THUMBLINE_PORT": "2"}).port == 2
+    assert resolve({"port": 3}, environ | {"THUMBLINE_PORT": "2"}).port == 3
+    assert resolve({"port": None}, environ | {"THUMBLINE_PORT": ""}).port == 1
+    assert resolve({}, environ).max_batch_age_s == 0.5
+
+
+def test_everything_lies_in_the_home_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    settings = resolve({"home": tmp_path}, {})
+    assert settings.log_url == f"sqlite:{tmp_path}/log.sqlite"
+    assert settings.warehouse_url == f"ducklake:{tmp_path}/warehouse/catalog.sqlite"
+    assert settings.keys_path == tmp_path / "keys.json"
+    assert resolve({"home": tmp_path, "log": "kafka://h:1/t"}, {}).log_url == "kafka://h:1/t"
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "message"),
+    [
+        ({"THUMBLINE_PORT": "http"}, "", "THUMBLINE_PORT: 'http' is no whole number"),
+        ({"THUMBLINE_MAX_BATCH_AGE_S": "soon"}, "", "THUMBLINE_MAX_BATCH_AGE_S: 'soon' is no number"),
+        ({}, "colour = 1", "'colour' is no setting; there are log, warehouse"),
+        ({}, "port = = 1", "thumbline.toml"),
+    ],
+)
+def test_a_bad_value_names_where_it_stands(tmp_path: Path, environ, file: str, message: str) -> None:
+    if file:
+        (tmp_path / "thumbline.toml").write_text(file)
+    with pytest.raises(click.UsageError, match=message):
+        resolve({}, environ | {"THUMBLINE_HOME": str(tmp_path)})

@@ -1,7 +1,7 @@
 """
 How much of a bare Flask route's throughput the collector keeps.
 
-    PYTHONPATH=sdk:ingest python benchmarks/collector.py [--rounds 5] [--seconds 1.5] [--threads 16]
+    PYTHONPATH=sdk:ingest python benchmarks/collector.py [--rounds 5] [--seconds 1.5] [--threads 64]
 
 Servers run one worker pinned to one core, the load generator on another. All servers run all the
 time; rounds are interleaved, and each ratio is the median over rounds of the same round's ratio.
@@ -25,30 +25,49 @@ from thumbline._ids import uuid7
 from thumbline_ingest.keys import KeyStore
 
 HERE = Path(__file__).parent
-CONNECTIONS = 16
 
 
 def thumb(n: int) -> dict[str, object]:
     return {
-        "event_id": uuid7(), "kind": "thumb", "occurred_at": "2026-11-24T10:00:00.123Z", "target_id": f"answer-{n}",
-        "conversation_id": f"c-{n}", "rater": {"id": "r-9c1f", "kind": "human", "wrote_prompt": True}, "value": "up",
-        "tags": ["wrong"], "comment": "It says so, but that is not right.", "app": "support-chat", "surface": "web",
-        "sdk": "thumbline-python/0.1.0", "training_consent": "granted", "properties": {"locale": "en"},
+        "event_id": uuid7(),
+        "kind": "thumb",
+        "occurred_at": "2026-11-24T10:00:00.123Z",
+        "target_id": f"answer-{n}",
+        "conversation_id": f"c-{n}",
+        "rater": {"id": "r-9c1f", "kind": "human", "wrote_prompt": True},
+        "value": "up",
+        "tags": ["wrong"],
+        "comment": "It says so, but that is not right.",
+        "app": "support-chat",
+        "surface": "web",
+        "sdk": "thumbline-python/0.1.0",
+        "training_consent": "granted",
+        "properties": {"locale": "en"},
     }
 
 
 def completion(n: int) -> dict[str, object]:
     return {
-        "event_id": uuid7(), "kind": "completion", "occurred_at": "2026-11-24T10:00:00.123Z",
-        "completion_id": f"answer-{n}", "conversation_id": f"c-{n}",
+        "event_id": uuid7(),
+        "kind": "completion",
+        "occurred_at": "2026-11-24T10:00:00.123Z",
+        "completion_id": f"answer-{n}",
+        "conversation_id": f"c-{n}",
         "messages": [
             {"role": "system", "content": "You are a helpful assistant. " * 5},
-            {"role": "user", "content": "How do I write \"{a: 1}\" in YAML,\nand why? " * 4},
+            {"role": "user", "content": 'How do I write "{a: 1}" in YAML,\nand why? ' * 4},
         ],
         "response": {"role": "assistant", "content": "Write it as it is, without the quotes. " * 17},
-        "model": "acme-7b", "policy": "acme-7b@step-1200", "app": "support-chat", "author": "r-9c1f",
-        "sdk": "thumbline-python/0.1.0", "training_consent": "granted", "properties": {"locale": "en"},
-        "sampling": {"temperature": 0.7, "top_p": 0.95}, "latency_ms": 812.5, "turn": 3,
+        "model": "acme-7b",
+        "policy": "acme-7b@step-1200",
+        "app": "support-chat",
+        "author": "r-9c1f",
+        "sdk": "thumbline-python/0.1.0",
+        "training_consent": "granted",
+        "properties": {"locale": "en"},
+        "sampling": {"temperature": 0.7, "top_p": 0.95},
+        "latency_ms": 812.5,
+        "turn": 3,
     }
 
 
@@ -73,9 +92,9 @@ class Load:
             self.request[place : place + 8] = fresh
         return bytes(self.request)
 
-    def run(self, port: int, seconds: float) -> tuple[float, list[float]]:
+    def run(self, port: int, seconds: float, count: int = 16) -> tuple[float, list[float]]:
         """Events per second, and each request's latency in seconds."""
-        connections = [_Connection(port) for _ in range(CONNECTIONS)]
+        connections = [_Connection(port) for _ in range(count)]
         selector = selectors.DefaultSelector()
         latencies: list[float] = []
         for connection in connections:
@@ -112,7 +131,9 @@ class _Connection:
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         if len(body) < length:
             return False
-        if b'"rejected":' in body and b'"rejected":0' not in body or b'"duplicate":' in body and b'"duplicate":0' not in body:
+        if (b'"rejected":' in body and b'"rejected":0' not in body) or (
+            b'"duplicate":' in body and b'"duplicate":0' not in body
+        ):
             raise RuntimeError(body[:300])
         self.buffer = b""
         return True
@@ -120,25 +141,55 @@ class _Connection:
 
 def start(name: str, port: int, home: Path, args: argparse.Namespace) -> subprocess.Popen[bytes]:
     environ = os.environ | {
-        "THUMBLINE_HOME": str(home), "THUMBLINE_LOG": f"sqlite:{home / 'log.sqlite'}",
+        "THUMBLINE_HOME": str(home),
+        "THUMBLINE_LOG": f"sqlite:{home / 'log.sqlite'}",
         "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}",
     }
     if args.server == "gunicorn":
-        command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", str(args.threads), "-w", "1",
-                   "-b", f"127.0.0.1:{port}", "--log-level", "error", f"collector_apps:{name}()"]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-k",
+            "gthread",
+            "--threads",
+            str(args.threads),
+            "-w",
+            "1",
+            "-b",
+            f"127.0.0.1:{port}",
+            "--log-level",
+            "error",
+            f"collector_apps:{name}()",
+        ]
     else:
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--http", "1", "--port", str(port),
-                   "--blocking-threads", str(args.threads), "--log-level", "error", "--no-ws", f"collector_apps:{name}"]
+        command = [
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "wsgi",
+            "--factory",
+            "--http",
+            "1",
+            "--port",
+            str(port),
+            "--blocking-threads",
+            str(args.threads),
+            "--log-level",
+            "error",
+            "--no-ws",
+            f"collector_apps:{name}",
+        ]
     return subprocess.Popen(["taskset", "-c", "0", *command], env=environ)
 
 
 def wait_for(port: int) -> None:
     for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            time.sleep(0.05)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
     raise RuntimeError(f"no server on {port}")
 
 
@@ -147,26 +198,32 @@ def measure(loads: dict[str, Load], ports: dict[str, int], args: argparse.Namesp
         rates: dict[str, list[float]] = {name: [] for name in ports}
         tails: dict[str, list[float]] = {name: [] for name in ports}
         for port in ports.values():
-            load.run(port, 0.3)
+            load.run(port, 0.3, args.connections)
         for _ in range(args.rounds):
             for name, port in ports.items():
-                rate, latencies = load.run(port, args.seconds)
+                rate, latencies = load.run(port, args.seconds, args.connections)
                 rates[name].append(rate)
                 tails[name].append(statistics.quantiles(latencies, n=100)[98] * 1000)
         for name in ports:
-            row = f"{label:18} {name:10} {statistics.median(rates[name]):9.0f} events/s  p99 {statistics.median(tails[name]):6.1f} ms"
-            for base in ("reference", "discard"):
-                if base in ports and name != base and name != "reference":
-                    ratio = statistics.median([a / b for a, b in zip(rates[name], rates[base], strict=True)])
-                    row += f"  {ratio:.2f}x {base}"
-            print(row, flush=True)
+            print(_row(label, name, rates, tails), flush=True)
+
+
+def _row(label: str, name: str, rates: dict[str, list[float]], tails: dict[str, list[float]]) -> str:
+    rate, tail = statistics.median(rates[name]), statistics.median(tails[name])
+    row = f"{label:16} {name:10} {rate:9.0f} events/s  p99 {tail:6.1f} ms"
+    for base in ("reference", "discard"):
+        if base in rates and name not in (base, "reference"):
+            ratios = [mine / theirs for mine, theirs in zip(rates[name], rates[base], strict=True)]
+            row += f"  {statistics.median(ratios):.2f}x {base}"
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
-    parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--server", choices=["granian", "gunicorn"], default="granian")
     parser.add_argument("--apps", nargs="+", default=["reference", "discard", "durable"])
     parser.add_argument("--loads", nargs="+", default=["completion-100", "thumb-100", "thumb-1"])

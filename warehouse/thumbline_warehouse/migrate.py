@@ -7,11 +7,13 @@ from typing import Final
 
 import duckdb
 
+from .connect import NAME
 from .schema import TABLES, Table, quoted
 from .views import VIEWS, View
 
 # Where `documentation` keeps which definitions are in the database.
 _VERSION_OBJECT: Final = "(definitions)"
+_ROW_GROUP_ROWS: Final = 16_384
 
 
 def migrate(db: duckdb.DuckDBPyConnection) -> None:
@@ -30,6 +32,8 @@ def migrate(db: duckdb.DuckDBPyConnection) -> None:
         for view in VIEWS:
             db.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
             db.execute(f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}")
+        # A reader holds a row group of each thread: long texts in large ones would take hundreds of MB.
+        db.execute(f"CALL {NAME}.set_option('parquet_row_group_size', {_ROW_GROUP_ROWS})")
         db.execute("INSERT INTO head SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM head)")
         _document(db, version)
         db.execute("COMMIT")
@@ -81,7 +85,7 @@ def _stored_version(db: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def _version() -> str:
-    return hashlib.sha256(repr((TABLES, VIEWS)).encode()).hexdigest()
+    return hashlib.sha256(repr((TABLES, VIEWS, _ROW_GROUP_ROWS)).encode()).hexdigest()
 
 
 def _literal(text: str) -> str:

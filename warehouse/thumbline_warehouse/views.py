@@ -92,13 +92,36 @@ def _select(*columns: str) -> str:
 def _kind(name: str, comment: str, kind: str, *groups: tuple[str, ...], first_of: str = "") -> View:
     sql = f"{_select(*(c for group in groups for c in group))} FROM events WHERE kind = '{kind}'"
     if first_of:
-        # Ids only in the grouping: the texts of a million answers are never held in memory for it.
-        sql += (
-            f" AND event_id IN (SELECT arg_min(event_id, (occurred_at, event_id)) FROM events WHERE kind = '{kind}' "
-            f"GROUP BY project, {first_of})"
-        )
+        later = not_first(f"kind = '{kind}'", f"project, {first_of}", "occurred_at, event_id")
+        sql += f" AND event_id NOT IN ({later})"
     return View(name, comment, sql)
 
+
+def not_first(condition: str, key: str, order: str) -> str:
+    """
+    SQL of the event_ids, of the events under a condition, that are not the first of their key in an order.
+
+    Nearly every key is there once, which a count of hashes finds out in little memory; only the others
+    are compared. (One state per key with all of its columns takes ten times as much.)
+    """
+    hashes = f"SELECT hash({key}) FROM events WHERE {condition} GROUP BY 1 HAVING count(*) > 1"
+    return (
+        f"SELECT event_id FROM events WHERE {condition} AND hash({key}) IN ({hashes}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order}) > 1"
+    )
+
+
+def superseded(condition: str) -> str:
+    """
+    SQL of the event_ids of opinions that a later one of the same rater on the same thing took the place of.
+
+    The latest is that of the latest client time, then client sequence, then event_id.
+    """
+    key = "project, kind, target_type, target_id, rater_id"
+    return not_first(condition, key, "occurred_at DESC, coalesce(sequence, -1) DESC, event_id DESC")
+
+
+_OPINIONS: Final = "kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')"
 
 _KIND_VIEWS: Final = (
     _kind(
@@ -227,12 +250,8 @@ _CURRENT_VOTES: Final = f"""
        CASE WHEN kind = 'edit' THEN response END AS response,
        {", ".join(quoted(c) for c in (*_WORDS, *_PLACE))}
 FROM events
-WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')
-  AND event_id IN (
-    SELECT arg_max(event_id, (occurred_at, coalesce(sequence, -1), event_id))
-    FROM events
-    WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')
-    GROUP BY project, kind, target_type, target_id, rater_id)
+WHERE {_OPINIONS}
+  AND event_id NOT IN ({superseded(_OPINIONS)})
   AND NOT (kind = 'thumb' AND value = 'retracted')
   AND NOT (kind = 'pick' AND outcome = 'retracted')
   AND NOT (kind = 'rating' AND score IS NULL)

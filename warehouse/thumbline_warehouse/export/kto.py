@@ -16,6 +16,7 @@ from typing import Final
 import duckdb
 
 from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
+from ..views import superseded
 from .funnel import Funnel, Step, reason_case
 from .options import ExportOptions
 from .recipe import MetadataColumn, consent_of
@@ -38,16 +39,21 @@ _STEPS: Final = (
 _CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
 
 
+def example_id(answer: str) -> str:
+    """SQL: the id of the row of an answer: equal in every export that has it."""
+    return f"sha256('kto' || chr(0) || {answer}.project || chr(0) || {answer}.completion_id)"
+
+
 class Kto:
     """The recipe of `kto`."""
 
     metadata = (
-        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
-        MetadataColumn("conversation_id", "VARCHAR", "p.conversation_id"),
+        MetadataColumn("example_id", "VARCHAR", example_id("c")),
+        MetadataColumn("conversation_id", "VARCHAR", "c.conversation_id"),
         MetadataColumn("source", "VARCHAR", "'thumb'"),
         MetadataColumn("rule", "VARCHAR", "'thumb/1'"),
-        MetadataColumn("model", "VARCHAR", "p.model"),
-        MetadataColumn("policy", "VARCHAR", "p.policy"),
+        MetadataColumn("model", "VARCHAR", "c.model"),
+        MetadataColumn("policy", "VARCHAR", "c.policy"),
         MetadataColumn("n_votes", "BIGINT", "p.n_votes"),
         MetadataColumn("agreement", "DOUBLE", "p.agreement"),
         MetadataColumn("feedback_ts_ms", "BIGINT", "p.feedback_ts_ms"),
@@ -56,19 +62,19 @@ class Kto:
     def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
         steps = [s for s in _STEPS if options.consent == "granted" or s.name not in _CONSENT_STEPS]
         _make_votes(db, reason_case(steps))
+        shuffle = f"md5_number_lower('{options.seed}' || {example_id('c')})"
         db.execute(
             """CREATE OR REPLACE TEMP TABLE answers AS
-               SELECT c_id, project, any_value(completion_id) AS completion_id, count(*) AS n_votes,
-                      count(*) FILTER (value = 'up') AS ups, epoch_ms(max(occurred_at)) AS feedback_ts_ms
-               FROM votes WHERE reason IS NULL GROUP BY c_id, project"""
+               SELECT c_id, count(*) AS n_votes, count(*) FILTER (value = 'up') AS ups,
+                      epoch_ms(max(occurred_at)) AS feedback_ts_ms
+               FROM votes WHERE reason IS NULL GROUP BY c_id"""
         )
         db.execute(
-            """CREATE OR REPLACE TEMP TABLE plan AS
-               SELECT row_number() OVER () - 1 AS row, a.c_id, a.n_votes, a.feedback_ts_ms,
-                      sha256('kto' || chr(0) || a.project || chr(0) || a.completion_id) AS example_id,
+            f"""CREATE OR REPLACE TEMP TABLE plan AS
+               SELECT row_number() OVER () - 1 AS row, {shuffle} AS shuffle, a.c_id, a.n_votes, a.feedback_ts_ms,
                       2 * a.ups > a.n_votes AS label,
                       round(greatest(a.ups, a.n_votes - a.ups) / a.n_votes, 4) AS agreement,
-                      c.prompt_hash, c.response_hash AS completion_hash, c.form, c.conversation_id, c.model, c.policy
+                      c.prompt_hash, c.response_hash AS completion_hash, c.model
                FROM answers a JOIN events c ON c.event_id = a.c_id AND c.kind = 'completion'
                WHERE 2 * a.ups <> a.n_votes"""
         )
@@ -96,24 +102,22 @@ def prompt_sql(alias: str) -> str:
 
 
 def answer_sql(alias: str) -> str:
-    """SQL: the answer as a canonical JSON list of one message."""
+    """SQL arguments of concat(): the answer as a canonical JSON list of one message."""
     rewritten = canonical_one(parsed_one(f"{alias}.response"))
     text = f"CASE WHEN {alias}.form = 'canonical' THEN {alias}.response::VARCHAR ELSE {rewritten}::VARCHAR END"
-    return f"'[' || {text} || ']'"
+    return f"'[', {text}, ']'"
 
 
 def _make_votes(db: duckdb.DuckDBPyConnection, reason: str) -> None:
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE votes AS
-        WITH latest AS (
-               SELECT arg_max(event_id, (occurred_at, coalesce(sequence, -1), event_id)) AS event_id
-               FROM events WHERE kind = 'thumb' GROUP BY project, target_type, target_id, rater_id),
+        WITH superseded AS ({superseded("kind = 'thumb'")}),
              voted AS (SELECT v.event_id, v.project, v.target_id, v.rater_kind, v.value, v.occurred_at,
-                              {consent_of("v", "rater_id")} AS vote_consent, l.event_id IS NOT NULL AS is_latest
-                       FROM thumbs v LEFT JOIN latest l ON l.event_id = v.event_id),
+                              {consent_of("v", "rater_id")} AS vote_consent, l.event_id IS NULL AS is_latest
+                       FROM thumbs v LEFT JOIN superseded l ON l.event_id = v.event_id),
              answered AS (SELECT c.event_id AS c_id, c.project, c.completion_id, c.form, c.prompt_end, c.response_chars,
                                  {consent_of("c", "author")} AS answer_consent FROM completions c)
-        SELECT *, {reason} AS reason
+        SELECT c_id, value, occurred_at, {reason} AS reason
         FROM (SELECT v.*, a.* EXCLUDE (project) FROM voted v
               LEFT JOIN answered a ON a.project = v.project AND a.completion_id = v.target_id)"""
     )

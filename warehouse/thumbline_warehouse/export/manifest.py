@@ -70,9 +70,11 @@ def card(content: dict[str, Any]) -> str:
     dropped = "\n".join(f"| {name} | {count:,} |" for name, count in content["funnel"]["dropped"].items() if count)
     labels = content["labels"]
     balance = f"\nDesirable {labels['desirable']:,}, undesirable {labels['undesirable']:,}.\n" if labels else ""
+    # `datasets` keys its cache by the folder's name and this block: a name of the content keeps it from
+    # answering with the rows of an earlier export.
     return f"""---
 configs:
-- config_name: default
+- config_name: {content["kind"]}-{content["files"][0]["sha256"][:12]}
   data_files:
   - split: train
 {files}

@@ -18,6 +18,7 @@ from typing import Final
 
 import duckdb
 
+from ..views import superseded
 from .funnel import Funnel, Step, reason_case
 from .kto import answer_sql, prompt_sql
 from .options import ExportOptions
@@ -55,6 +56,7 @@ _STEPS: Final = (
     ),
     Step("identical", "chosen.response_hash = rejected.response_hash", "the two answers are the same"),
 )
+_EXAMPLE_ID: Final = "sha256('pairs' || chr(0) || project || chr(0) || target_id || chr(0) || rater_id)"
 _CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
 
 
@@ -81,13 +83,13 @@ class Pairs:
         steps = [s for s in _STEPS if options.consent == "granted" or s.name not in _CONSENT_STEPS]
         _make_votes(db, reason_case(steps), options.seed)
         db.execute(
-            """CREATE OR REPLACE TEMP TABLE plan AS
-               SELECT row_number() OVER () - 1 AS row, chosen, rejected, winner_position, shown_answers, strength, scale,
+            f"""CREATE OR REPLACE TEMP TABLE plan AS
+               SELECT row_number() OVER () - 1 AS row, md5_number_lower('{options.seed}' || {_EXAMPLE_ID}) AS shuffle, chosen, rejected, winner_position, shown_answers, strength, scale,
                       coalesce(conversation_id, chosen.conversation_id) AS conversation_id,
                       epoch_ms(occurred_at) AS feedback_ts_ms,
                       coalesce(chosen.response_chars, 0) = 0 AS is_chosen_empty,
                       coalesce(rejected.response_chars, 0) = 0 AS is_rejected_empty,
-                      sha256('pairs' || chr(0) || project || chr(0) || target_id || chr(0) || rater_id) AS example_id,
+                      {_EXAMPLE_ID} AS example_id,
                       chosen.prompt_hash AS prompt_hash, chosen.response_hash AS completion_hash
                FROM votes WHERE reason IS NULL"""
         )
@@ -117,9 +119,7 @@ def _make_votes(db: duckdb.DuckDBPyConnection, reason: str, seed: int) -> None:
     )
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE votes AS
-        WITH latest AS (
-               SELECT arg_max(event_id, (occurred_at, coalesce(sequence, -1), event_id)) AS event_id
-               FROM events WHERE kind = 'pick' GROUP BY project, target_type, target_id, rater_id),
+        WITH superseded AS ({superseded("kind = 'pick'")}),
              answers AS (SELECT project, completion_id,
                                 {{'event_id': event_id, 'form': form, 'prompt_end': prompt_end, 'prompt_hash': prompt_hash,
                                  'response_hash': response_hash, 'response_chars': response_chars, 'model': model,
@@ -128,9 +128,9 @@ def _make_votes(db: duckdb.DuckDBPyConnection, reason: str, seed: int) -> None:
                          FROM completions c),
              picked AS (SELECT v.event_id, v.project, v.target_id, v.rater_id, v.rater_kind, v.outcome, v.winner_id, v.strength,
                                v.scale, v.occurred_at, coalesce(v.conversation_id, x.conversation_id) AS conversation_id, {consent_of("v", "rater_id")} AS vote_consent,
-                               l.event_id IS NOT NULL AS is_latest, x.event_id AS x_id, len(x.completion_ids) AS shown_answers,
+                               l.event_id IS NULL AS is_latest, x.event_id AS x_id, len(x.completion_ids) AS shown_answers,
                                list_position(x.completion_ids, v.winner_id) AS winner_position, {drawn} AS opponent_id
-                        FROM picks v LEFT JOIN latest l ON l.event_id = v.event_id
+                        FROM picks v LEFT JOIN superseded l ON l.event_id = v.event_id
                         LEFT JOIN comparisons x ON x.project = v.project AND x.comparison_id = v.target_id)
         SELECT *, {reason} AS reason
         FROM (SELECT v.*, a.answer AS chosen, b.answer AS rejected FROM picked v

@@ -17,7 +17,7 @@ from .funnel import Funnel
 from .options import ExportOptions
 
 # Columns that every plan has beside its recipe's own.
-PLAN_COLUMNS: Final = ("row", "example_id", "prompt_hash", "completion_hash")
+PLAN_COLUMNS: Final = ("row", "shuffle", "prompt_hash", "completion_hash")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recipe(Protocol):
         ...
 
     def text_columns(self) -> dict[str, str]:
-        """JSON field -> SQL of its JSON text, in the order of the row."""
+        """JSON field -> SQL arguments of concat() that make its JSON text, in the order of the row."""
         ...
 
     def text_types(self) -> dict[str, str]:
@@ -69,15 +69,18 @@ class Recipe(Protocol):
 
 def line_sql(recipe: Recipe, options: ExportOptions) -> str:
     """
-    SQL of a row as one line of JSON, put together from JSON that is there already.
+    SQL of a row as one line of JSON with its line break, put together from JSON that is there already.
+
+    None of the parts may be NULL: concat() passes over it.
 
         {"prompt":[...],"completion":[...],"label":true,"example_id":"3f…","model":"acme-7b",...}
     """
     fields = dict(recipe.text_columns())
     if options.metadata:
         fields |= {column.name: f"to_json({column.never_null})::VARCHAR" for column in recipe.metadata}
-    parts = [f"'{',' if i else ''}\"{name}\":' || ({sql})" for i, (name, sql) in enumerate(fields.items())]
-    return "'{' || " + " || ".join(parts) + " || '}'"
+    parts = [f"'{',' if i else '{'}\"{name}\":', {sql}" for i, (name, sql) in enumerate(fields.items())]
+    # concat() copies each text once, where a chain of || copies it at every step.
+    return f"concat({', '.join(parts)}, '}}', chr(10))"
 
 
 def columns_of(recipe: Recipe, options: ExportOptions) -> dict[str, str]:

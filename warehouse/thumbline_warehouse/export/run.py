@@ -98,7 +98,7 @@ def _make(db: duckdb.DuckDBPyConnection, work: Path, options: ExportOptions, pro
     recipe = _recipe(options)
     funnel = recipe.make_plan(db, options)
     _check(db, funnel, options)
-    order = _arrange(db, options.seed)
+    order = _arrange(db)
     columns = columns_of(recipe, options)
     file = _write(db, recipe, options, order, work, progress)
     facts = papers.Facts(options, snapshot, funnel, order, [file], columns)
@@ -121,10 +121,8 @@ def _check(db: duckdb.DuckDBPyConnection, funnel: Funnel, options: ExportOptions
             raise OneLabelOnly("all rows have the same label; --allow-one-label exports them all the same")
 
 
-def _arrange(db: duckdb.DuckDBPyConnection, seed: int) -> Order:
-    found = db.execute(
-        f"SELECT row, md5_number_lower('{seed}' || example_id) AS shuffle, prompt_hash, completion_hash FROM plan ORDER BY row"
-    ).fetchnumpy()
+def _arrange(db: duckdb.DuckDBPyConnection) -> Order:
+    found = db.execute("SELECT row, shuffle, prompt_hash, completion_hash FROM plan ORDER BY row").fetchnumpy()
     shuffle, prompts, completions = (
         np.asarray(found[name]).astype(np.uint64) for name in ("shuffle", "prompt_hash", "completion_hash")
     )
@@ -134,12 +132,12 @@ def _arrange(db: duckdb.DuckDBPyConnection, seed: int) -> Order:
 def _write(
     db: duckdb.DuckDBPyConnection, recipe: Recipe, options: ExportOptions, order: Order, work: Path, progress: Progress
 ) -> File:
-    lines = f"SELECT p.row AS row, {line_sql(recipe, options)} || chr(10) AS line FROM {recipe.text_sources()}"
-    rows = len(order.rows)
+    lines = f"SELECT p.row AS row, {line_sql(recipe, options)} AS line FROM {recipe.text_sources()}"
     jsonl = work / "data" / "train.jsonl"
-    write_jsonl(db, lines, order.rows, jsonl, progress)
+    digest = write_jsonl(db, lines, order.rows, jsonl, progress)
+    rows = len(order.rows)
     if options.format == "jsonl":
-        return describe(jsonl, work, rows)
+        return File("data/train.jsonl", rows, jsonl.stat().st_size, digest)
     parquet = work / "data" / "train-00000-of-00001.parquet"
     write_parquet(db, jsonl, columns_of(recipe, options), parquet, rows, progress)
     jsonl.unlink()

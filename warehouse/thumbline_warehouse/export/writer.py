@@ -1,17 +1,17 @@
 """
 Writes the rows in their order without ever holding or sorting their texts.
 
-Where each line belongs in the file follows from the order and the lengths of the lines, so the
-lines are read once, in whatever order the warehouse gives them, and each is put in its place.
-Sorting a million rows of text takes several times the memory and the time (measured: 3.7 GB, 2.2x).
+The lines are read once, in whatever order the warehouse gives them, and each goes to the part of
+the file that it belongs to; then part after part is put in order and written. Sorting a million rows
+of text in DuckDB takes several times the memory (measured: 3.7 GB).
 """
 
 from __future__ import annotations
 
 import hashlib
-import mmap
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +27,9 @@ from .order import Rows
 
 Progress = Callable[[str, int, int], None]
 
-# Written pages of the file are let go of after this much, so that they do not count as our memory.
-_RELEASE_BYTES: Final = 64 * 1024 * 1024
-_ROWS_PER_BATCH: Final = 4_096
+# Text of a part: up to four copies of one are in memory at a time.
+_PART_BYTES: Final = 32 * 1024 * 1024
+_ROWS_PER_BATCH: Final = 16_384
 # Fixed, so that the same rows give the same bytes.
 _ROW_GROUP: Final = 10_000
 
@@ -52,7 +52,7 @@ class File:
     sha256: str
 
 
-def write_jsonl(db: duckdb.DuckDBPyConnection, lines: str, order: Rows, path: Path, progress: Progress) -> None:
+def write_jsonl(db: duckdb.DuckDBPyConnection, lines: str, order: Rows, path: Path, progress: Progress) -> str:
     """
     Write lines in order.
 
@@ -62,13 +62,15 @@ def write_jsonl(db: duckdb.DuckDBPyConnection, lines: str, order: Rows, path: Pa
         order: row numbers in the order to write; shape (n,).
         path: the file to make.
         progress: told (what, done, all).
+
+    Returns:
+        SHA-256 of the file, in hex.
     """
-    offsets, total = _layout(db, lines, order)
-    with path.open("w+b") as file:
-        file.truncate(total)
-        if total:
-            with closing(mmap.mmap(file.fileno(), total)) as memory:
-                _scatter(db, lines, offsets, memory, progress)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=path.parent) as folder:
+        parts = _distribute(db, lines, places, Path(folder), progress)
+        return _assemble(parts, path, progress, len(order))
 
 
 def write_parquet(
@@ -109,48 +111,96 @@ def describe(path: Path, folder: Path, rows: int) -> File:
     return File(str(path.relative_to(folder)), rows, path.stat().st_size, digest.hexdigest())
 
 
-def _layout(db: duckdb.DuckDBPyConnection, lines: str, order: Rows) -> tuple[npt.NDArray[np.int64], int]:
-    """Where each row's line begins in the file, by row number, and the file's size."""
-    found = db.execute(f"SELECT row, strlen(line) AS length FROM ({lines})").fetchnumpy()
-    lengths = np.zeros(len(order), dtype=np.int64)
-    lengths[np.asarray(found["row"])] = np.asarray(found["length"])
-    ends = np.cumsum(lengths[order])
-    offsets = np.empty(len(order), dtype=np.int64)
-    offsets[order] = ends - lengths[order]
-    return offsets, int(ends[-1]) if len(ends) else 0
+class _Part:
+    """
+    The lines of one stretch of the file, in the order in which they came.
+
+    Args:
+        path: where their texts are kept meanwhile.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.places: list[npt.NDArray[np.int64]] = []
+        self.lengths: list[npt.NDArray[np.int64]] = []
+        self._file = path.open("wb", buffering=0)
+
+    def add(self, places: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], texts: memoryview) -> None:
+        """Keep lines: their places in the file, their lengths, and their texts one after the other."""
+        self.places.append(places)
+        self.lengths.append(lengths)
+        self._file.write(texts)
+
+    def close(self) -> None:
+        """No more lines come."""
+        self._file.close()
+
+    def in_order(self) -> memoryview:
+        """All texts in the order of their places."""
+        places, lengths = np.concatenate(self.places), np.concatenate(self.lengths)
+        ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        buffers = [None, pa.py_buffer(ends), pa.py_buffer(self.path.read_bytes())]
+        texts = pa.Array.from_buffers(pa.large_binary(), len(places), buffers)
+        self.path.unlink()
+        return _texts(texts.take(pa.array(np.argsort(places))))[1]
 
 
-def _scatter(
-    db: duckdb.DuckDBPyConnection, lines: str, offsets: npt.NDArray[np.int64], memory: mmap.mmap, progress: Progress
-) -> None:
-    view = memoryview(memory)
-    done = written = 0
-    try:
-        for batch in db.execute(f"SELECT row, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
-            starts = offsets[batch.column(0).to_numpy()].tolist()
-            ends, data = _buffers(batch.column(1))
-            begin = ends[0]
-            for start, end in zip(starts, ends[1:], strict=True):
-                view[start : start + end - begin] = data[begin:end]
-                begin = end
-            done += len(starts)
-            written += ends[-1] - ends[0]
-            if written > _RELEASE_BYTES:
-                written = 0
-                memory.madvise(mmap.MADV_DONTNEED)
-            progress("writing rows", done, len(offsets))
-    finally:
-        view.release()
-    if done != len(offsets):
-        raise ExportError(f"{done} of {len(offsets)} rows were written")
+def _distribute(
+    db: duckdb.DuckDBPyConnection, lines: str, places: npt.NDArray[np.int64], folder: Path, progress: Progress
+) -> list[_Part]:
+    """Read the lines once and put each to the part of the file that it belongs to."""
+    parts: list[_Part] = []
+    done = rows_per_part = 0
+    db.execute("SET arrow_large_buffer_size = true")
+    for batch in db.execute(f"SELECT row, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
+        if not parts:
+            rows_per_part = max(1, _PART_BYTES * batch.num_rows // max(1, batch.column(1).nbytes))
+            parts = [_Part(folder / str(n)) for n in range(-(-len(places) // rows_per_part))]
+        mine = places[batch.column(0).to_numpy()]
+        # Sorted by part, so that each part's texts are one piece.
+        sorting = np.argsort(mine // rows_per_part, kind="stable")
+        mine = mine[sorting]
+        ends, texts = _texts(batch.column(1).take(pa.array(sorting)))
+        cuts = np.searchsorted(mine // rows_per_part, np.arange(len(parts) + 1))
+        for part, first, last in zip(parts, cuts, cuts[1:], strict=False):
+            if first < last:
+                part.add(mine[first:last], np.diff(ends[first : last + 1]), texts[ends[first] : ends[last]])
+        done += len(mine)
+        progress("reading rows", done, len(places))
+    for part in parts:
+        part.close()
+    if done != len(places):
+        raise ExportError(f"{done} of {len(places)} rows were read")
+    return parts
 
 
-def _buffers(column: Any) -> tuple[list[int], memoryview]:
-    # Arrow's own: where each text ends, and all texts one after the other.
+def _assemble(parts: list[_Part], path: Path, progress: Progress, rows: int) -> str:
+    """Write the parts one after the other; one is put in order, one hashed and one written at a time."""
+    digest = hashlib.sha256()
+    done = 0
+    with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as behind:
+        written: Future[int] | None = None
+        ordered = ahead.submit(parts[0].in_order)
+        for number, part in enumerate(parts):
+            texts = ordered.result()
+            if number + 1 < len(parts):
+                ordered = ahead.submit(parts[number + 1].in_order)
+            if written is not None:
+                written.result()
+            written = behind.submit(file.write, texts)
+            digest.update(texts)
+            done += sum(map(len, part.places))
+            progress("writing rows", done, rows)
+        if written is not None:
+            written.result()
+    return digest.hexdigest()
+
+
+def _texts(column: Any) -> tuple[npt.NDArray[np.int64], memoryview]:
+    """Arrow's own: where each text begins and the last one ends, and all texts one after the other."""
     _, ends, data = column.buffers()
-    width: npt.DTypeLike = np.int64 if pa.types.is_large_string(column.type) else np.int32
-    bounds = np.frombuffer(ends, dtype=width)[column.offset : column.offset + len(column) + 1]
-    return bounds.tolist(), memoryview(data).cast("B")
+    bounds = np.frombuffer(ends, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+    return bounds, memoryview(data).cast("B")[: int(bounds[-1])]
 
 
 def _row_groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:

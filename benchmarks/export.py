@@ -1,0 +1,140 @@
+"""
+`thumbline export kto` of 1M thumbs on 1M answers, against DuckDB's bare COPY of the same join.
+
+Ours orders, hashes and describes; COPY does none of it, in a process of its own with default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.measure import CACHE, environ_of, interleave, ratio, run, table, verdict
+from thumbline_warehouse.connect import attach_statements, connect
+from thumbline_warehouse.store import DuckLakeStore, StoreSettings
+from thumbline_warehouse.urls import WarehouseUrl
+
+_PER_LOAD = 100_000
+_COPY = """
+import sys, duckdb
+db = duckdb.connect()
+for statement in {attach!r}:
+    db.execute(statement)
+db.execute('''COPY (
+    SELECT c.messages AS prompt, ('[' || c.response || ']')::JSON AS completion, t.value = 'up' AS label,
+           sha256('kto' || chr(0) || t.project || chr(0) || t.target_id) AS example_id, c.conversation_id,
+           'thumb' AS source, 'thumb/1' AS rule, c.model, c.policy, 1 AS n_votes, 1.0::DOUBLE AS agreement,
+           epoch_ms(t.occurred_at) AS feedback_ts_ms
+    FROM events t JOIN events c ON c.project = t.project AND c.completion_id = t.target_id
+    WHERE t.kind = 'thumb' AND c.kind = 'completion'
+) TO '{out}' (FORMAT json)''')
+"""
+
+
+def fill(home: Path, count: int) -> None:
+    """A home whose warehouse holds `count` answers of about 1.2 kB and a thumb on each, landed load by load."""
+    url = WarehouseUrl.parse(f"ducklake:{home}/warehouse/catalog.sqlite")
+    home.mkdir(parents=True)
+    store = DuckLakeStore(url, StoreSettings(keep_files_s=0))
+    with closing(connect(url)) as db:
+        # Sentences of random letters: text must not shrink to nothing in Parquet.
+        db.execute(
+            "CREATE TEMP TABLE sentences AS SELECT list(left(md5(i::VARCHAR), 5 + i % 9) || ' ' || md5('a' || i) || ' and ' "
+            "|| md5('b' || i) || '. ' ORDER BY i) AS all_of FROM range(4000) s(i)"
+        )
+        for load, first in enumerate(range(0, count, _PER_LOAD), 1):
+            last = min(first + _PER_LOAD, count)
+            db.execute("BEGIN")
+            db.execute(_completions(first, last, load))
+            db.execute(_thumbs(first, last, load))
+            db.execute(
+                f"INSERT INTO loads SELECT {load}, 'bench', 0, {2 * first}, {2 * last}, {2 * (last - first)}, "
+                f"{2 * (last - first)}, 0, 0, 0, 'bench', make_timestamp(epoch_us(now()))"
+            )
+            db.execute(f"UPDATE head SET load_id = {load}")
+            db.execute("COMMIT")
+    store.compact()
+    store.close()
+
+
+def _sentences(salt: str, count: int) -> str:
+    return " || ".join(f"all_of[1 + (hash(i, '{salt}{n}') % 4000)::INT]" for n in range(count))
+
+
+def _id(salt: str) -> str:
+    # UUIDv7: a tenth of a second apart.
+    ms = "printf('%012x', 1795000000000 + i * 100)"
+    tail = f"md5('{salt}' || i)"
+    return f"({ms} || '7' || left({tail}, 3) || '8' || right({tail}, 15))::UUID"
+
+
+def _completions(first: int, last: int, load: int) -> str:
+    return f"""INSERT INTO events (event_id, kind, project, occurred_at, received_at, load_id, conversation_id, app, sdk,
+            training_consent, completion_id, messages, response, model, policy, author,
+            prompt_hash, prompt_end, prompt_chars, response_hash, response_chars, form)
+        SELECT *, md5_number_lower(messages), 'user', length(messages), md5_number_lower(response), length(response) - 33, 'canonical'
+        FROM (SELECT {_id("c")}, 'completion', 'demo', make_timestamp((1795000000000 + i * 100) * 1000),
+                     make_timestamp((1795000000100 + i * 100) * 1000), {load}, 'conversation-' || i // 3, 'support-chat',
+                     'thumbline-python/0.1.0', 'granted', 'answer-' || i,
+                     '[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"'
+                         || {_sentences("p", 6)} || '"}}]' AS messages,
+                     '{{"role":"assistant","content":"' || {_sentences("r", 8)} || '"}}' AS response,
+                     'acme-7b', 'acme-7b@step-1200', 'author-' || i % 5000
+              FROM range({first}, {last}) t(i), sentences)"""
+
+
+def _thumbs(first: int, last: int, load: int) -> str:
+    return f"""INSERT INTO events (event_id, kind, project, occurred_at, received_at, load_id, rater_id, rater_kind,
+            rater_wrote_prompt, conversation_id, app, sdk, training_consent, target_type, target_id, value)
+        SELECT {_id("t")}, 'thumb', 'demo', make_timestamp((1795000001000 + i * 100) * 1000),
+               make_timestamp((1795000001100 + i * 100) * 1000), {load}, 'rater-' || i % 5000, 'human', true,
+               'conversation-' || i // 3, 'support-chat', 'thumbline-python/0.1.0', 'granted', 'completion', 'answer-' || i,
+               CASE WHEN hash(i) % 3 = 0 THEN 'down' ELSE 'up' END
+        FROM range({first}, {last}) t(i)"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--format", choices=["jsonl", "parquet"], default="jsonl")
+    args = parser.parse_args()
+    home = CACHE / "bench" / f"export-{args.rows}"
+    if not (home / "ready").exists():
+        print(f"filling {home} (once)", file=sys.stderr)
+        shutil.rmtree(home, ignore_errors=True)
+        fill(home, args.rows)
+        (home / "ready").touch()
+    url = WarehouseUrl.parse(f"ducklake:{home}/warehouse/catalog.sqlite")
+    peaks: dict[str, float] = {"thumbline export kto": 0.0, "DuckDB COPY": 0.0}
+    with tempfile.TemporaryDirectory(dir=CACHE / "bench") as folder:
+
+        def ours() -> float:
+            out = Path(folder) / "ours"
+            command = [sys.executable, "-m", "thumbline_ingest", "export", "kto", "--out", str(out), "--format", args.format]
+            done = run(command, environ_of(home))
+            shutil.rmtree(out)
+            return _noted("thumbline export kto", done.seconds, done.peak_mb)
+
+        def copy() -> float:
+            out = Path(folder) / "copy.jsonl"
+            done = run([sys.executable, "-c", _COPY.format(attach=attach_statements(url), out=out)])
+            out.unlink()
+            return _noted("DuckDB COPY", done.seconds, done.peak_mb)
+
+        def _noted(name: str, seconds: float, peak_mb: float) -> float:
+            peaks[name] = max(peaks[name], peak_mb)
+            return args.rows / seconds
+
+        found = interleave({"thumbline export kto": ours, "DuckDB COPY": copy}, args.rounds)
+    table(f"export of {args.rows:,} rows, {args.format}", "rows/s", found, {n: f"peak {mb:,.0f} MB" for n, mb in peaks.items()})
+    verdict("ours / COPY", ratio(found["thumbline export kto"], found["DuckDB COPY"]), 0.7, at_most=False)
+    print(f"  peak memory: {peaks['thumbline export kto']:,.0f} MB   target <= 1024 MB")
+
+
+if __name__ == "__main__":
+    main()

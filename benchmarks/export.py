@@ -115,7 +115,17 @@ def main() -> None:
 
         def ours() -> float:
             out = Path(folder) / "ours"
-            command = [sys.executable, "-m", "thumbline_ingest", "export", "kto", "--out", str(out), "--format", args.format]
+            command = [
+                sys.executable,
+                "-m",
+                "thumbline_ingest",
+                "export",
+                "kto",
+                "--out",
+                str(out),
+                "--format",
+                args.format,
+            ]
             done = run(command, environ_of(home))
             shutil.rmtree(out)
             return _noted("thumbline export kto", done.seconds, done.peak_mb)
@@ -131,7 +141,12 @@ def main() -> None:
             return args.rows / seconds
 
         found = interleave({"thumbline export kto": ours, "DuckDB COPY": copy}, args.rounds)
-    table(f"export of {args.rows:,} rows, {args.format}", "rows/s", found, {n: f"peak {mb:,.0f} MB" for n, mb in peaks.items()})
+    table(
+        f"export of {args.rows:,} rows, {args.format}",
+        "rows/s",
+        found,
+        {n: f"peak {mb:,.0f} MB" for n, mb in peaks.items()},
+    )
     verdict("ours / COPY", ratio(found["thumbline export kto"], found["DuckDB COPY"]), 0.7, at_most=False)
     print(f"  peak memory: {peaks['thumbline export kto']:,.0f} MB   target <= 1024 MB")
 

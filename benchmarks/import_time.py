@@ -16,7 +16,9 @@ def main() -> None:
     commands = {f"import {name}": [python, "-c", f"import {name}"] for name, python in pythons.items()}
     for command in commands.values():
         run(command)  # byte code and page cache
-    found = interleave({name: (lambda c=command: run(c).seconds * 1000) for name, command in commands.items()}, args.rounds)
+    found = interleave(
+        {name: (lambda c=command: run(c).seconds * 1000) for name, command in commands.items()}, args.rounds
+    )
     table("whole process", "ms", found)
     verdict("ours / trubrics", ratio(found["import thumbline"], found["import trubrics"]), 0.9, at_most=True)
 

@@ -23,9 +23,21 @@ from thumbline_warehouse.urls import WarehouseUrl
 
 _BATCH = 100_000
 _FIELDS = {
-    "event_id": "UUID", "kind": "VARCHAR", "occurred_at": "TIMESTAMPTZ", "sequence": "BIGINT", "conversation_id": "VARCHAR",
-    "app": "VARCHAR", "surface": "VARCHAR", "app_version": "VARCHAR", "sdk": "VARCHAR", "training_consent": "VARCHAR",
-    "properties": "JSON", "target_type": "VARCHAR", "target_id": "VARCHAR", "value": "VARCHAR", "tags": "VARCHAR[]",
+    "event_id": "UUID",
+    "kind": "VARCHAR",
+    "occurred_at": "TIMESTAMPTZ",
+    "sequence": "BIGINT",
+    "conversation_id": "VARCHAR",
+    "app": "VARCHAR",
+    "surface": "VARCHAR",
+    "app_version": "VARCHAR",
+    "sdk": "VARCHAR",
+    "training_consent": "VARCHAR",
+    "properties": "JSON",
+    "target_type": "VARCHAR",
+    "target_id": "VARCHAR",
+    "value": "VARCHAR",
+    "tags": "VARCHAR[]",
     "comment": "VARCHAR",
 }
 
@@ -38,7 +50,9 @@ def _json_schema() -> str:
 
 def _poll(address: str, topic: str, out: queue.Queue[dict[int, list[object]]]) -> None:
     consumer = KafkaConsumer(
-        bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest",
+        bootstrap_servers=address,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )
     parts = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic))]

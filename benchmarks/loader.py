@@ -100,7 +100,13 @@ class Bench:
 
     def limit(self) -> float:
         with _fresh(self.folder) as home:
-            command = [sys.executable, str(ROOT / "benchmarks" / "limit_path.py"), self.address, _TOPIC, str(home / "w")]
+            command = [
+                sys.executable,
+                str(ROOT / "benchmarks" / "limit_path.py"),
+                self.address,
+                _TOPIC,
+                str(home / "w"),
+            ]
             done = run(command)
         _must_be(int(done.output), self.distinct)
         return self.count / done.seconds

@@ -34,7 +34,11 @@ class DuckDBSink(BatchingSink):
 
 address, topic, group, path, count = sys.argv[1:]
 app = Application(
-    broker_address=address, consumer_group=group, auto_offset_reset="earliest", commit_every=100_000, loglevel="ERROR",
+    broker_address=address,
+    consumer_group=group,
+    auto_offset_reset="earliest",
+    commit_every=100_000,
+    loglevel="ERROR",
     auto_create_topics=False,
 )
 sink = DuckDBSink(path)

@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     args = parser.parse_args()
     with sink() as url:
-        found = interleave({name: worker(name, "drain", url, args.events) for name in ("thumbline", "segment")}, args.rounds)
+        found = interleave(
+            {name: worker(name, "drain", url, args.events) for name in ("thumbline", "segment")}, args.rounds
+        )
     table(f"{args.events:,} events recorded and delivered", "events/s", found)
     verdict("ours / segment", ratio(found["thumbline"], found["segment"]), 4.0, at_most=False)
 

@@ -22,7 +22,9 @@ Flush = Callable[[], object]
 def thumbline(url: str) -> tuple[Record, Flush]:
     from thumbline import Client
 
-    client = Client(url, key="tlk_benchmark_0123456789", spool=None, max_queue_bytes=512 * 1024 * 1024, training_consent="granted")
+    client = Client(
+        url, key="tlk_benchmark_0123456789", spool=None, max_queue_bytes=512 * 1024 * 1024, training_consent="granted"
+    )
 
     def flush() -> None:
         client.flush(120)

@@ -28,6 +28,10 @@ def sink() -> Iterator[str]:
 
 def worker(name: str, mode: str, url: str, count: int) -> Callable[[], float]:
     """Measures one SDK once, in a fresh process."""
-    python = {"thumbline": lambda: sys.executable, "langfuse": lambda: peer_python(LANGFUSE), "segment": lambda: peer_python(SEGMENT)}[name]()
+    python = {
+        "thumbline": lambda: sys.executable,
+        "langfuse": lambda: peer_python(LANGFUSE),
+        "segment": lambda: peer_python(SEGMENT),
+    }[name]()
     command = [python, str(ROOT / "benchmarks" / "sdk_worker.py"), name, mode, url, str(count)]
     return lambda: float(run(command).output.split()[-1])

@@ -26,7 +26,14 @@ def _answer(path: bytes, head: bytes, body: bytes) -> bytes:
             body = zlib.decompress(body, 31)
         count = body.count(b'"event_id":')
         if count not in _ANSWERS:
-            verdicts = {"accepted": count, "duplicate": 0, "rejected": 0, "retry": 0, "verdicts": ["accepted"] * count, "errors": []}
+            verdicts = {
+                "accepted": count,
+                "duplicate": 0,
+                "rejected": 0,
+                "retry": 0,
+                "verdicts": ["accepted"] * count,
+                "errors": [],
+            }
             _ANSWERS[count] = _reply(200, verdicts)
         return _ANSWERS[count]
     if path == b"/api/public/ingestion":

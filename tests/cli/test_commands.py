@@ -22,7 +22,16 @@ from thumbline_ingest.log import SqliteLog
 def filled(home: Path) -> Path:
     """A home with two landed votes."""
     with closing(SqliteLog(home / "log.sqlite").writer()) as writer:
-        writer.append(log_records([completion("a"), completion("b", text="=1+1"), thumb("a", "up"), thumb("b", "down", comment="=SUM(A1)")]))
+        writer.append(
+            log_records(
+                [
+                    completion("a"),
+                    completion("b", text="=1+1"),
+                    thumb("a", "up"),
+                    thumb("b", "down", comment="=SUM(A1)"),
+                ]
+            )
+        )
     run(home, "load", "--until-empty")
     return home
 
@@ -44,7 +53,11 @@ def test_a_query_prints_a_table_csv_json_or_parquet(filled: Path) -> None:
     assert "down" in run(filled, "query", sql).stdout
     # A spreadsheet would run a cell that begins with '='.
     assert run(filled, "query", sql, "--format", "csv").stdout == "target_id,value,comment\na,up,\nb,down,'=SUM(A1)\n"
-    assert json.loads(run(filled, "query", sql, "--format", "json").stdout)[1] == {"target_id": "b", "value": "down", "comment": "=SUM(A1)"}
+    assert json.loads(run(filled, "query", sql, "--format", "json").stdout)[1] == {
+        "target_id": "b",
+        "value": "down",
+        "comment": "=SUM(A1)",
+    }
     command = [sys.executable, "-m", "thumbline_ingest", "query", sql, "--format", "parquet"]
     parquet = subprocess.run(command, env=environ_of(filled), capture_output=True, check=True).stdout
     assert pq.read_table(io.BytesIO(parquet)).num_rows == 2

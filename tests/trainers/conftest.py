@@ -46,10 +46,7 @@ class TinyModel:
     folder: Path
 
     def prompt_text(self, prompt: list[dict[str, str]]) -> str:
-        return (
-            "".join(f"<|im_start|>{m['role']}\n{m['content']}{_END}\n" for m in prompt)
-            + "<|im_start|>assistant\n"
-        )
+        return "".join(f"<|im_start|>{m['role']}\n{m['content']}{_END}\n" for m in prompt) + "<|im_start|>assistant\n"
 
     def answer_text(self, answer: list[dict[str, str]]) -> str:
         return f"{answer[0]['content']}{_END}\n"
@@ -136,17 +133,13 @@ def _prompt(i: int) -> list[dict[str, str]]:
 
 def _answer(i: int, which: str) -> str:
     # One looks like a date: readers that guess types would make a time of it.
-    return (
-        "2026-11-24" if i == 7 and which == "a" else f"{which}: {i * i}, \u00e0 peu pr\u00e8s {'!' * (i % 5)}"
-    )
+    return "2026-11-24" if i == 7 and which == "a" else f"{which}: {i * i}, \u00e0 peu pr\u00e8s {'!' * (i % 5)}"
 
 
 def _events() -> list[dict[str, Any]]:
     events = []
     for i in range(COUNT):
-        events += [
-            completion(f"{which}{i}", text=_answer(i, which), messages=_prompt(i)) for which in ("a", "b")
-        ]
+        events += [completion(f"{which}{i}", text=_answer(i, which), messages=_prompt(i)) for which in ("a", "b")]
         events.append(thumb(f"a{i}", "down" if i % 4 == 0 else "up"))
         events.append(event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"b{i}"]))
         events.append(event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"{'ab'[i % 2]}{i}"))
@@ -158,10 +151,7 @@ def _said(text: str) -> list[dict[str, str]]:
 
 
 def _rated() -> list[dict[str, Any]]:
-    return [
-        {"prompt": _prompt(i), "completion": _said(_answer(i, "a")), "label": i % 4 != 0}
-        for i in range(COUNT)
-    ]
+    return [{"prompt": _prompt(i), "completion": _said(_answer(i, "a")), "label": i % 4 != 0} for i in range(COUNT)]
 
 
 def _picked() -> list[dict[str, Any]]:

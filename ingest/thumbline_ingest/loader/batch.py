@@ -18,10 +18,12 @@ class Batch:
     Args:
         settings: its limits.
         expected: by partition, the position that the next chunk must begin with.
+        max_age_s: how long its first record waits for others.
     """
 
-    def __init__(self, settings: LoaderSettings, expected: Mapping[int, int]) -> None:
+    def __init__(self, settings: LoaderSettings, expected: Mapping[int, int], max_age_s: float) -> None:
         self._settings = settings
+        self._max_age_s = max_age_s
         self._expected = dict(expected)
         self._first: dict[int, int] = {}
         self._lost: dict[int, int] = {}
@@ -52,11 +54,14 @@ class Batch:
         return self._count >= self._settings.max_batch_records or self._bytes >= self._settings.max_batch_bytes
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return self._count == 0
+
+    @property
     def waits_s(self) -> float:
         """Seconds until it is old enough to be landed."""
-        if not self._count:
-            return self._settings.max_batch_age_s
-        return self._began + self._settings.max_batch_age_s - time.monotonic()
+        return self._max_age_s if self.is_empty else self._began + self._max_age_s - time.monotonic()
 
     def records(self) -> list[Records]:
         """What was gathered, by partition."""

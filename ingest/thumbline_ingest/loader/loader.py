@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from thumbline_ingest.log import Bounds, Chunk, Log, LogUnavailable, Polled
 from thumbline_warehouse.errors import Fenced, LogChanged, WarehouseBusy
@@ -21,6 +22,8 @@ from .poller import Poller
 from .settings import LoaderSettings
 
 _logger = logging.getLogger("thumbline.loader")
+
+_EAGER_AGE_S: Final = 0.2
 
 
 class Loader:
@@ -52,6 +55,7 @@ class Loader:
         self._poller = Poller(lambda: log.reader(self.settings.member), self._note_unavailable)
         self._progress_at = self._checked_at = self._compacted_at = time.monotonic()
         self._loads_since_compaction = 0
+        self._has_landed = False
         self._noted_at = 0.0
 
     def run(self, stop: threading.Event, until_empty: bool = False) -> None:
@@ -66,11 +70,12 @@ class Loader:
             LogChanged: the log was made anew, lost partitions, or lost records that were not landed.
             LogMisconfigured: the log does not exist.
         """
-        ends = self._begin(stop)
+        # Joining the group takes a moment: it goes on while the log is looked at.
         self._poller.start()
         try:
+            ends = self._begin(stop)
             while not stop.is_set():
-                self._load(self._gather(stop))
+                self._load(self._gather(stop, self._age_s(until_empty)))
                 self._maintain()
                 if until_empty and self._has_reached(ends):
                     return
@@ -91,8 +96,14 @@ class Loader:
                 if stop.wait(error.retry_after_s):
                     return {}
 
-    def _gather(self, stop: threading.Event) -> Batch:
-        batch = Batch(self.settings, self._expected)
+    def _age_s(self, until_empty: bool) -> float:
+        # A loader that has just started, or that is to catch up and end, finds its records waiting:
+        # there is no point in waiting for more to come.
+        age_s = self.settings.max_batch_age_s
+        return min(age_s, _EAGER_AGE_S) if until_empty or not self._has_landed else age_s
+
+    def _gather(self, stop: threading.Event, max_age_s: float) -> Batch:
+        batch = Batch(self.settings, self._expected, max_age_s)
         while not stop.is_set() and not batch.is_full:
             wait_s = batch.waits_s
             if wait_s <= 0:
@@ -100,7 +111,7 @@ class Loader:
             # In steps, so that a stop or a time for maintenance is not missed.
             polled = self._poller.get(min(wait_s, 0.2))
             if polled is None:
-                if batch.waits_s == self.settings.max_batch_age_s:
+                if batch.is_empty:
                     break
                 continue
             if polled.newly_assigned:
@@ -138,6 +149,7 @@ class Loader:
         self._poller.landed(moved)
         self._progress_at = time.monotonic()
         self._loads_since_compaction += 1
+        self._has_landed = True
         if self._on_landed is not None:
             self._on_landed(landed)
 
@@ -215,6 +227,11 @@ class Loader:
             self._poller.restart()
 
     def _has_reached(self, ends: dict[int, Bounds]) -> bool:
+        mine = (
+            self._expected.get(partition, 0) >= ends[partition].end for partition in self._assigned if partition in ends
+        )
+        if not all(mine):
+            return False
         stored = self._store.positions(self._log_id)
         return all(stored.get(partition, 0) >= held.end for partition, held in ends.items() if held.end > held.start)
 

@@ -58,13 +58,15 @@ def _tell(home: Path, port: int, files: list[Path]) -> None:
         print(f"\nfirst row of {file}:\n{json.dumps(row, indent=2, ensure_ascii=False)}")
     command = f"{Path(sys.executable).parent / 'thumbline'} --home {home}"
     print(f"""
-collector  http://127.0.0.1:{port}
 home       {home}   (log, warehouse, keys, exports)
 
 try        {command} status
-           {command} query "FROM thumb_rates"
-           {command} query "SELECT result, count(*) FROM pick_results GROUP BY ALL"
-           {command} sample --seed 1 --url http://127.0.0.1:{port}
+           {command} query "SELECT policy, sum(votes) AS votes, sum(ups) AS ups FROM thumb_rates GROUP BY ALL"
+           {command} query "SELECT result, count(*) FROM pick_results GROUP BY ALL\"""")
+    if not _is_once():
+        print(f"""           {command} sample --seed 1 --url http://127.0.0.1:{port}
+
+collector  http://127.0.0.1:{port}
 """)
 
 
@@ -85,7 +87,11 @@ def _up(home: Path, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _thumbline(home: Path, *arguments: str) -> str:

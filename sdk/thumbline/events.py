@@ -17,7 +17,7 @@ talk to an older collector.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -58,7 +58,7 @@ __all__ = [
 
 UUID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 # What both pydantic and DuckDB read as the same instant. A bare local time is not an instant.
-INSTANT_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"
+INSTANT_PATTERN: Final = r"^(19[7-9]\d|2\d{3})-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"
 SIGNAL_PATTERN: Final = r"^[a-z][a-z0-9_]{0,63}$"
 
 
@@ -89,6 +89,8 @@ Tag: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=limit
 Tags: TypeAlias = Annotated[list[Tag], Field(max_length=limits.MAX_TAGS)]
 Comment: TypeAlias = Annotated[str, StringConstraints(max_length=limits.MAX_COMMENT_LENGTH)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=limits.MAX_TEXT_LENGTH)]
+# Strict: the loader would read "on" or true as something else than pydantic does.
+Number: TypeAlias = Annotated[float, Field(strict=True)]
 Properties: TypeAlias = Annotated[dict[str, JsonValue], Field(max_length=limits.MAX_PROPERTIES)]
 ConsentValue: TypeAlias = Literal["granted", "denied", "unknown"]
 RaterKind: TypeAlias = Literal["human", "model", "rule"]
@@ -107,7 +109,7 @@ class Rater(_Model):
     """Pseudonymous id. The client hashes raw user ids before they leave the process."""
     kind: RaterKind = "human"
     """`human`, `model` (a judge model) or `rule` (a programmatic check). Never mixed silently."""
-    wrote_prompt: bool | None = None
+    wrote_prompt: Annotated[bool, Field(strict=True)] | None = None
     """Whether the rater is the person whose prompt was answered; empty where the host cannot say."""
 
 
@@ -179,7 +181,7 @@ class Completion(EventBase):
     """Tool definitions that the model was given."""
     sampling: Properties | None = None
     """Sampling parameters, e.g. `{"temperature": 0.7}`."""
-    latency_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_ms: Annotated[float, Field(ge=0, strict=True)] | None = None
     """Milliseconds until the answer was complete."""
     turn: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The answer's place in the conversation, from 0."""
@@ -202,7 +204,7 @@ class Comparison(EventBase):
     comparison_id: Id
     completion_ids: Annotated[list[Id], Field(min_length=2, max_length=limits.MAX_ANSWERS)]
     """The answers in the order shown, first (left or top) to last."""
-    probability: Annotated[float, Field(gt=0, le=1)] | None = None
+    probability: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
     """Probability with which this order was drawn; empty where the host drew it and cannot say."""
 
     @model_validator(mode="after")
@@ -285,10 +287,10 @@ class Rating(_Opinion):
 
     kind: Literal["rating"] = "rating"
     target_type: Literal["completion", "conversation"] = "completion"
-    score: float | None
+    score: Number | None
     """The score; null takes the rating back."""
-    scale_min: float = 1
-    scale_max: float = 5
+    scale_min: Number = 1
+    scale_max: Number = 5
     tags: Tags = Field(default_factory=list)
     comment: Comment | None = None
 
@@ -368,7 +370,7 @@ class Signal(EventBase):
     target_id: Id
     name: Annotated[str, StringConstraints(pattern=SIGNAL_PATTERN)]
     """Lower case with underscores, e.g. `copy`, `regenerate`, `share`, `abandon`, `continue`."""
-    value: float | None = None
+    value: Number | None = None
     """A number that goes with it, e.g. seconds of dwell."""
 
 
@@ -413,6 +415,12 @@ def parse_event(raw: bytes | str) -> Event:
         pydantic.ValidationError: with the fields at fault; `thumbline.problems` turns it into sentences.
     """
     return EVENT_ADAPTER.validate_json(raw)
+
+
+def fields_of(kind: str) -> frozenset[str]:
+    """Names of the fields that events of a kind have, e.g. `value` and `comment` of a thumb."""
+    models = {model.model_fields["kind"].default: model for model in get_args(Event)}
+    return frozenset(models[kind].model_fields)
 
 
 def routing_key(event: Event) -> str:

@@ -17,7 +17,7 @@ _MAX_PROBLEMS = 10
 # What a regular expression asks for, in words.
 _PATTERNS = {
     UUID_PATTERN: "must be a UUID in lower case, e.g. 0192f0c1-5a3e-7c44-9b1e-0a4b8d2f6e11",
-    INSTANT_PATTERN: "must be ISO 8601 with an offset, e.g. 2026-11-24T10:00:00Z",
+    INSTANT_PATTERN: "must be ISO 8601 with an offset, from 1970 to 2999, e.g. 2026-11-24T10:00:00Z",
     SIGNAL_PATTERN: "must be lower case with underscores, at most 64 characters, e.g. copy",
 }
 

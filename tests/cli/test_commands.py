@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-
 from tests.events import completion, log_records, thumb
 from tests.processes import environ_of, run
+
 from thumbline_ingest.log import SqliteLog
 
 
@@ -121,8 +121,8 @@ def test_a_bad_log_url_ends_every_command_with_one_line(home: Path, log: str) ->
 
 
 def test_a_second_collector_on_one_port_is_refused(home: Path) -> None:
-    from tests.processes import Process, wait_until_ready
     from tests.kafka_broker import free_port
+    from tests.processes import Process, wait_until_ready
 
     port = free_port()
     with Process(home, "collect", "--port", str(port)):

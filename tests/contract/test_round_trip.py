@@ -25,7 +25,7 @@ VALUE = st.recursive(
 FREE = st.dictionaries(TEXT, VALUE, max_size=4)
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 # Hypothesis takes bounds without a zone and adds one itself.
-FIRST, LAST = datetime(1970, 1, 2), datetime(9000, 1, 1)  # noqa: DTZ001
+FIRST, LAST = datetime(1970, 1, 2), datetime(2999, 12, 30)  # noqa: DTZ001
 INSTANT = st.datetimes(FIRST, LAST, timezones=ZONES).map(lambda at: at.isoformat())
 TAGS = st.lists(ID, max_size=4)
 RATER = st.fixed_dictionaries(

@@ -271,6 +271,14 @@ def test_the_whole_folder_is_repeatable(land, run) -> None:
     assert {str(p) for p in contents[0]} == {"README.md", "manifest.json", "data/train.jsonl"}
 
 
+def test_asking_for_the_last_snapshot_by_its_number_gives_the_same_folder(land, run) -> None:
+    some_events(land)
+    one, _ = run("kto", "one")
+    two, _ = run("kto", "two", snapshot=one.manifest["snapshot"]["load_id"])
+    assert (one.folder / "manifest.json").read_bytes() == (two.folder / "manifest.json").read_bytes()
+    assert (one.folder / "README.md").read_bytes() == (two.folder / "README.md").read_bytes()
+
+
 def test_neighbours_share_neither_prompt_nor_completion(land, run) -> None:
     land([completion(f"a{i}", prompt=f"question {i % 4}", text=f"answer {i % 3}") for i in range(60)])
     land([thumb(f"a{i}", ["up", "down"][i % 2]) for i in range(60)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.events import log_records, random_thumbs, thumb
 
 from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import LogUnavailable, MemoryLog, Record, SqliteLog
-from thumbline_warehouse.errors import LogChanged
+from thumbline_warehouse.errors import LogChanged, WarehouseBusy
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -176,3 +177,24 @@ def test_the_longest_line_is_one_record() -> None:
     assert b"\n" not in value
     assert b"\r" not in value
     assert Record(b"k", value).value.endswith(b"}")
+
+
+def test_a_stop_is_heard_while_the_warehouse_is_busy(store: DuckLakeStore) -> None:
+    class Busy:
+        def __getattr__(self, name: str):
+            return getattr(store, name)
+
+        def land(self, log_id, batch):
+            raise WarehouseBusy("locked")
+
+    log, stop = MemoryLog(), threading.Event()
+    log.writer().append(log_records(random_thumbs(5)))
+    thread = threading.Thread(target=Loader(log, Busy(), LoaderSettings(max_batch_age_s=0.1)).run, args=(stop,))
+    thread.start()
+    time.sleep(1)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    # It is still in the log for the next loader.
+    load(log, store)
+    assert store._db.execute("SELECT count(*) FROM events").fetchone() == (5,)

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,54 @@ def test_a_deleted_file_fails_the_check(tmp_path: Path) -> None:
 def test_a_bad_url_says_what_is_allowed(url: str) -> None:
     with pytest.raises(ValueError, match="THUMBLINE_LOG"):
         open_log(url)
+
+
+def test_nobody_takes_a_commit_that_another_broke_off_for_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Appends that shared a commit fail together, whatever it failed of."""
+    log = SqliteLog(tmp_path / "log.sqlite")
+    writer = log.writer()
+    entered, go = threading.Barrier(3), threading.Event()
+    real = writer._commit_waiting
+
+    def slow() -> None:
+        go.wait(5)
+        real()
+
+    def broken(batch: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(writer, "_commit_waiting", slow)
+    monkeypatch.setattr(writer, "_write", broken)
+    outcomes: list[object] = []
+
+    def append() -> None:
+        entered.wait()
+        try:
+            outcomes.append(writer.append([Record(b"k", b"v")]))
+        except (MemoryError, LogUnavailable) as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=append) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    go.set()
+    for thread in threads:
+        thread.join()
+
+    assert all(isinstance(outcome, BaseException) for outcome in outcomes)
+    assert log.bounds()[0].end == 0
+    writer.close()
+
+
+def test_one_poll_brings_a_bounded_number_of_bytes(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    writer, reader = log.writer(), log.reader("m")
+    for _ in range(40):
+        writer.append([Record(b"k", b"x" * 800_000)])
+    reader.poll(0, 1)
+    reader.seek({0: 0})
+    (chunk,) = reader.poll(1, 10_000).chunks
+    assert sum(map(len, chunk.values)) < 20 * 1024 * 1024
+    reader.close()
+    writer.close()

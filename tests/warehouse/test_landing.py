@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import pytest
 from tests.events import completion, event, records, thumb, value_of
 from tests.warehouse.conftest import LOG
 
 from thumbline._ids import event_id_from
 from thumbline.events import EVENT_ADAPTER, KINDS
-from thumbline_warehouse.errors import Fenced
+from thumbline_warehouse.errors import Fenced, WarehouseBusy
 from thumbline_warehouse.landing import Counts
 from thumbline_warehouse.schema import EVENTS
 
@@ -169,3 +170,53 @@ def test_messages_survive_unchanged(land, query) -> None:
     ((stored, form, end),) = query("SELECT messages, form, prompt_end FROM completions")
     assert json.loads(stored) == messages
     assert (form, end) == ("rich", "tool")
+
+
+def test_a_full_disk_is_no_reason_to_set_a_vote_aside(store, query, monkeypatch) -> None:
+    """An error of the warehouse is tried again; only one of the data sends a record to quarantine."""
+    from thumbline_warehouse import store as module
+
+    real, failures = module.insert, [1]
+
+    def full(*arguments):
+        if failures:
+            failures.pop()
+            raise duckdb.IOException("No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "insert", full)
+    batch = [records([thumb("a", "up")])]
+    with pytest.raises(WarehouseBusy, match="No space left"):
+        store.land(LOG, batch)
+    assert store.land(LOG, batch).counts[0] == Counts(1, 1, 0, 0)
+    assert query("SELECT count(*) FROM quarantine") == [(0,)]
+
+
+def test_a_field_of_another_kind_is_unknown_and_kept_apart(store, query) -> None:
+    from thumbline_ingest.envelope import envelope_head, wrap
+
+    foreign = {
+        "model": "m",
+        "outcome": "tie",
+        "messages": [{"role": "user", "content": "x"}],
+        "response": {"role": "assistant", "content": "x"},
+    }
+    value = wrap(envelope_head("demo", 1), json.dumps(thumb("a", "up", **foreign)).encode(), foreign)
+    store.land(LOG, [records([value])])
+    assert query("SELECT model, outcome, messages, response, prompt_hash, form FROM events") == [(None,) * 6]
+    assert json.loads(query("SELECT extra FROM events")[0][0]) == foreign
+
+
+def test_one_prompt_written_in_two_ways_has_one_hash(land, query) -> None:
+    prompts = [
+        [{"role": "user", "content": "Hi"}],
+        [{"content": "Hi", "role": "user"}],
+        [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+    ]
+    land([completion(f"a{i}", messages=prompt) for i, prompt in enumerate(prompts)])
+    assert query("SELECT count(DISTINCT prompt_hash), count(DISTINCT response_hash) FROM completions") == [(1, 1)]
+
+
+def test_a_text_part_without_text_is_not_text(land, query) -> None:
+    land([completion("a", messages=[{"role": "user", "content": [{"type": "text", "text": ["x"]}]}])])
+    assert query("SELECT form FROM completions") == [("rich",)]

@@ -148,3 +148,27 @@ def test_every_view_and_column_carries_a_comment(store, query) -> None:
             assert (name, row[0]) in documented, (name, row[0])
     assert all(comment for (comment,) in query("SELECT comment FROM duckdb_views() WHERE database_name = 'thumbline'"))
     assert all(comment for (comment,) in query("SELECT comment FROM duckdb_tables() WHERE database_name = 'thumbline'"))
+
+
+def test_two_checkpoints_of_one_model_are_two_sides_and_one_against_itself_is_none(land, query) -> None:
+    land([completion("a", policy="m@1"), completion("b", policy="m@2"), completion("c", policy="m@1")])
+    land(
+        [
+            event("comparison", comparison_id=x, completion_ids=ids)
+            for x, ids in (("x", ["a", "b"]), ("same", ["a", "c"]))
+        ]
+    )
+    land([event("pick", target_id=x, outcome="winner", winner_id="a") for x in ("x", "same")])
+    assert query("SELECT policy, opponent_policy, picks, wins, losses FROM pick_rates ORDER BY 1") == [
+        ("m@1", "m@2", 1, 1, 0),
+        ("m@2", "m@1", 1, 0, 1),
+    ]
+
+
+def test_a_rater_exposed_as_two_kinds_does_not_count_twice(land, query) -> None:
+    land([completion("a"), thumb("a", "up", rater="r")])
+    land([event("exposure", target_id="a", rater={"id": "r", "kind": kind}) for kind in ("human", "model")])
+    assert query("SELECT rater_kind, exposures, exposed_votes, votes, ups FROM thumb_rates ORDER BY 1") == [
+        ("human", 1, 1, 1, 1),
+        ("model", 1, 0, 0, 0),
+    ]

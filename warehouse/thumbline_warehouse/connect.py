@@ -64,7 +64,7 @@ def attach_statements(url: WarehouseUrl, *, read_only: bool = True) -> list[str]
 
         LOAD '...';  LOAD '...';  ATTACH 'ducklake:sqlite:...' AS thumbline (...);  USE thumbline;
     """
-    loads = [f"LOAD '{extension_path(name)}'" for name in _EXTENSIONS]
+    loads = [f"LOAD '{_quoted(str(extension_path(name)))}'" for name in _EXTENSIONS]
     options = [f"DATA_PATH '{_quoted(url.data_path)}'"]
     # Rows inlined in the catalog would have to be flushed, which readers must not meet (see compaction.py).
     options.append("READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0")

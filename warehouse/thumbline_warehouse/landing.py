@@ -12,6 +12,7 @@ cannot do without: other producers may write to the topic too.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +20,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from thumbline.events import KINDS
+from thumbline.events import KINDS, fields_of
 
 from . import messages
 from .schema import EVENTS, quoted
@@ -29,6 +30,8 @@ ENVELOPE_VERSION: Final = 1
 # Ids minted within this long before the newest one of a batch are looked up by range, which reads
 # next to nothing; older ones (a client that was offline, a host's own ids) are looked up alone.
 _RECENT_MS: Final = 60 * 60 * 1000
+
+_ROWS_PER_PIECE: Final = 16_384
 
 _RATER: Final = {"id": "VARCHAR", "kind": "VARCHAR", "wrote_prompt": "BOOLEAN"}
 
@@ -42,6 +45,13 @@ def _parse_schema() -> str:
 def _json_type(sql_type: str) -> Any:
     # A list type is written as a JSON list of its element's type.
     return [_json_type(sql_type[:-2])] if sql_type.endswith("[]") else sql_type
+
+
+def _hash(raw: str, canonical: str) -> str:
+    return (
+        f"CASE WHEN {raw} IS NOT NULL THEN md5_number_lower("
+        f"CASE WHEN form = 'text' THEN {canonical}::VARCHAR ELSE {raw}::VARCHAR END) END"
+    )
 
 
 _EXPRESSIONS: Final = {
@@ -58,12 +68,28 @@ _EXPRESSIONS: Final = {
     "scale_max": "CASE WHEN e.kind = 'rating' THEN coalesce(e.scale_max, 5) END",
     "state": "CASE WHEN e.kind = 'exposure' THEN coalesce(e.state, 'shown') END",
     "extra": "r.extra",
-    "prompt_hash": "CASE WHEN e.messages IS NOT NULL THEN md5_number_lower(e.messages::VARCHAR) END",
+    # Of the canonical form where there is one: the same words written otherwise are the same prompt.
+    "prompt_hash": _hash("e.messages", messages.canonical_list("m")),
     "prompt_end": "m[-1].role",
     "prompt_chars": "length(e.messages::VARCHAR)",
-    "response_hash": "CASE WHEN e.response IS NOT NULL THEN md5_number_lower(e.response::VARCHAR) END",
+    "response_hash": _hash("e.response", messages.canonical_one("a")),
     "response_chars": f"length(trim({messages.text_of('a.content')}, ' ' || chr(9) || chr(10) || chr(13)))",
-    "form": messages.form("m", "e.messages", "a", "e.response"),
+    "form": "form",
+}
+
+# Columns that only some kinds have: a field of that name in another kind's event is unknown there, and
+# kept in `extra` alone.
+_KINDS_OF: Final = {
+    column.name: kinds
+    for column in EVENTS
+    if (kinds := tuple(kind for kind in KINDS if column.name in fields_of(kind))) and len(kinds) < len(KINDS)
+} | {
+    "prompt_hash": ("completion",),
+    "prompt_end": ("completion",),
+    "prompt_chars": ("completion",),
+    "response_hash": ("completion", "edit"),
+    "response_chars": ("completion", "edit"),
+    "form": ("completion", "edit"),
 }
 
 _KIND_LIST: Final = ", ".join(f"'{kind}'" for kind in KINDS)
@@ -106,19 +132,26 @@ _CHECKS: Final = (
 
 
 def _stage_sql() -> str:
-    columns = [
-        f"{_EXPRESSIONS.get(column.name, f'e.{quoted(column.name)}')} AS {quoted(column.name)}"
-        for column in EVENTS
-        if column.name != "load_id"
-    ]
+    columns = [f"{_expression(column.name)} AS {quoted(column.name)}" for column in EVENTS if column.name != "load_id"]
     cases = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in _CHECKS)
     return (
         f"CREATE OR REPLACE TEMP TABLE staged AS SELECT partition, position, CASE {cases} END AS reason, {', '.join(columns)} "
+        f"FROM (SELECT *, {messages.form('m', 'e.messages', 'a', 'e.response')} AS form "
         f"FROM (SELECT partition, position, r, e, {messages.parsed_list('e.messages')} AS m, "
         f"{messages.parsed_one('e.response')} AS a "
         f"FROM (SELECT partition, position, r, r.event AS e FROM (SELECT partition, position, "
-        f"TRY(from_json(record, '{_parse_schema()}')) AS r FROM records)))"
+        f"TRY(from_json(record, '{_parse_schema()}')) AS r FROM records))))"
     )
+
+
+def _expression(name: str) -> str:
+    value = _EXPRESSIONS.get(name, f"e.{quoted(name)}")
+    kinds = _KINDS_OF.get(name)
+    if kinds is None:
+        return value
+    # Only an event with unknown fields can have another kind's: the others are spared the look.
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    return f"CASE WHEN r.extra IS NULL OR e.kind IN ({listed}) THEN {value} END"
 
 
 _STAGE: Final = _stage_sql()
@@ -201,7 +234,11 @@ def _choose_fresh(db: duckdb.DuckDBPyConnection) -> None:
         "CREATE OR REPLACE TEMP TABLE fresh AS SELECT event_id, min(rowid) AS row FROM staged "
         "WHERE reason IS NULL GROUP BY event_id"
     )
-    found = db.execute("SELECT max(event_id) FROM fresh WHERE substr(event_id::VARCHAR, 15, 1) = '7'").fetchone()
+    # Ids from the future (a wrong clock) are looked up alone too, or all others would count as old.
+    tomorrow = _uuid_at(int(time.time() * 1000) + 24 * 60 * 60 * 1000)
+    found = db.execute(
+        f"SELECT max(event_id) FROM fresh WHERE substr(event_id::VARCHAR, 15, 1) = '7' AND event_id < '{tomorrow}'::UUID"
+    ).fetchone()
     newest = found[0] if found else None
     if newest is None:
         _drop_known(db, "true", "true")
@@ -238,6 +275,11 @@ def _uuid_at(ms: int) -> str:
 
 
 def _arrow(batch: Sequence[Records]) -> pa.Table:
+    # In pieces: DuckDB reads as many at a time as it has threads.
+    return pa.Table.from_batches(_table(batch).to_batches(max_chunksize=_ROWS_PER_PIECE))
+
+
+def _table(batch: Sequence[Records]) -> pa.Table:
     values = [value for records in batch for value in records.values]
     binary = pa.array(values, pa.large_binary())
     return pa.table(

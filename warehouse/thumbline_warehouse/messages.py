@@ -67,8 +67,9 @@ def _canonical(message: str) -> str:
 
 
 def _is_text(message: str) -> str:
-    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR"}}]\')'
-    only_text = f"NOT coalesce(list_bool_or(list_transform({parts}, lambda p: p.type <> 'text')), false)"
+    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR","text":"JSON"}}]\')'
+    is_other = "lambda p: p.type <> 'text' OR coalesce(json_type(p.text), 'NULL') <> 'VARCHAR'"
+    only_text = f"NOT coalesce(list_bool_or(list_transform({parts}, {is_other})), false)"
     return (
         f"(coalesce(json_type({message}.tool_calls), 'NULL') = 'NULL' AND coalesce(json_type({message}.function_call), 'NULL') = 'NULL' "
         f"AND {message}.role NOT IN ('tool', 'function') AND CASE coalesce(json_type({message}.content), 'NULL') "

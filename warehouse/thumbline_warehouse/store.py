@@ -30,6 +30,11 @@ _log = logging.getLogger("thumbline.warehouse")
 
 _MAX_TRIES: Final = 30
 
+# Errors that what is landed can be the cause of. All others (a full disk, a lost file) are of the
+# warehouse, and no reason to set a record aside.
+_DATA_ERRORS: Final = (duckdb.DataError, duckdb.InvalidInputException, duckdb.ConstraintException)
+_BATCH_ERRORS: Final = (*_DATA_ERRORS, duckdb.OutOfMemoryException)
+
 
 @dataclass(frozen=True)
 class Landed:
@@ -142,9 +147,11 @@ class DuckLakeStore:
             stage(self._db, batch)
             return self._retry_land(log_id, batch)
         except duckdb.Error as error:
-            if _is_conflict(error):
+            if _is_conflict(error) or isinstance(error, (duckdb.IOException, duckdb.HTTPException)):
                 raise WarehouseBusy(str(error)) from error
-            return self._land_in_parts(log_id, batch, error)
+            if not isinstance(error, _BATCH_ERRORS):
+                raise
+            return self._land_in_parts(log_id, batch)
 
     def compact(self) -> None:
         compact(self._db, self.settings.keep_files_s)
@@ -213,18 +220,28 @@ class DuckLakeStore:
         values = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, make_timestamp(epoch_us(now())))" for _ in rows)
         self._db.execute(f"INSERT INTO loads VALUES {values}", [value for row in rows for value in row])
 
-    def _land_in_parts(self, log_id: str, batch: Sequence[Records], error: duckdb.Error) -> Landed:
+    def _land_in_parts(self, log_id: str, batch: Sequence[Records]) -> Landed:
         # DuckDB refuses the batch as a whole for a reason that no check foresaw: halve until the record
         # at fault is alone, and quarantine that one. Each half is a load of its own.
         halves = _halved(batch)
         if len(halves) < 2:
-            return self._land_unlandable(log_id, batch, error)
+            return self._land_last(log_id, batch)
         landed = [self.land(log_id, half) for half in halves]
         merged: dict[int, Counts] = {}
         for part in landed:
             for partition, count in part.counts.items():
                 merged[partition] = _sum(merged.get(partition), count)
         return Landed(landed[-1].load_id, merged)
+
+    def _land_last(self, log_id: str, batch: Sequence[Records]) -> Landed:
+        # Once more by itself before it is given up.
+        try:
+            stage(self._db, batch)
+            return self._retry_land(log_id, batch)
+        except _DATA_ERRORS as again:
+            if not any(records.values for records in batch):
+                raise
+            return self._land_unlandable(log_id, batch, again)
 
     def _land_unlandable(self, log_id: str, batch: Sequence[Records], error: duckdb.Error) -> Landed:
         _log.error("a record could not be landed and goes to quarantine: %s", type(error).__name__)

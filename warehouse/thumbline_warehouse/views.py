@@ -269,7 +269,8 @@ WITH answers AS (SELECT project, completion_id, model, policy, occurred_at::DATE
                      coalesce(v.rater_kind, s.rater_kind) AS rater_kind,
                      s.rater_id IS NOT NULL AS is_exposed, v.value
               FROM voted v FULL JOIN seen s
-                ON v.project = s.project AND v.target_id = s.target_id AND v.rater_id = s.rater_id),
+                ON v.project = s.project AND v.target_id = s.target_id AND v.rater_id = s.rater_id
+                AND v.rater_kind = s.rater_kind),
      counted AS (SELECT b.project, a.model, a.policy, a.day, b.rater_kind,
                         count(*) FILTER (is_exposed) AS exposures,
                         count(*) FILTER (is_exposed AND value IS NOT NULL) AS exposed_votes,
@@ -293,8 +294,8 @@ SELECT v.event_id, v.project, v.occurred_at, v.load_id, v.target_id AS compariso
             ELSE coalesce(['first', 'second', 'third', 'fourth'][list_position(s.completion_ids, v.winner_id)], 'later') END AS result,
        list_position(s.completion_ids, v.winner_id) AS winner_position,
        v.winner_id, w.model AS winner_model, w.policy AS winner_policy,
-       s.completion_ids, s.completion_ids[1] AS first_id, a.model AS first_model, s.completion_ids[2] AS second_id,
-       b.model AS second_model, s.probability, v.strength, v.scale, v.tags, v.comment,
+       s.completion_ids, s.completion_ids[1] AS first_id, a.model AS first_model, a.policy AS first_policy,
+       s.completion_ids[2] AS second_id, b.model AS second_model, b.policy AS second_policy, s.probability, v.strength, v.scale, v.tags, v.comment,
        coalesce(v.conversation_id, s.conversation_id) AS conversation_id
 FROM current_votes v
 JOIN shown s ON s.project = v.project AND s.comparison_id = v.target_id
@@ -306,16 +307,21 @@ WHERE v.kind = 'pick'
 
 _PICK_RATES: Final = f"""
 WITH sides AS (
-  SELECT project, rater_kind, first_model AS model, second_model AS opponent, result = 'first' AS is_won,
-         result = 'second' AS is_lost, result FROM pick_results WHERE len(completion_ids) = 2
+  SELECT project, rater_kind, first_model AS model, first_policy AS policy, second_model AS opponent,
+         second_policy AS opponent_policy, result = 'first' AS is_won, result = 'second' AS is_lost, result
+  FROM pick_results WHERE len(completion_ids) = 2
   UNION ALL
-  SELECT project, rater_kind, second_model, first_model, result = 'second', result = 'first', result
+  SELECT project, rater_kind, second_model, second_policy, first_model, first_policy, result = 'second',
+         result = 'first', result
   FROM pick_results WHERE len(completion_ids) = 2),
      counted AS (
-  SELECT project, rater_kind, model, opponent, count(*) AS picks, count(*) FILTER (is_won) AS wins,
+  SELECT project, rater_kind, model, policy, opponent, opponent_policy, count(*) AS picks, count(*) FILTER (is_won) AS wins,
          count(*) FILTER (is_lost) AS losses, count(*) FILTER (result = 'tie') AS ties,
          count(*) FILTER (result = 'both_bad') AS both_bad, count(*) FILTER (result = 'skip') AS skips
-  FROM sides WHERE model IS NOT NULL AND opponent IS NOT NULL GROUP BY ALL)
+  FROM sides
+  WHERE model IS NOT NULL AND opponent IS NOT NULL
+    AND (model, coalesce(policy, '')) <> (opponent, coalesce(opponent_policy, ''))
+  GROUP BY ALL)
 SELECT *, {_rate("win_rate", "wins", "(wins + losses)")} FROM counted
 """
 
@@ -388,16 +394,21 @@ VIEWS: Final = (
             "winner_policy": "checkpoint of the winner",
             "first_id": "answer shown first",
             "first_model": "its model",
+            "first_policy": "its checkpoint",
             "second_id": "answer shown second",
             "second_model": "its model",
+            "second_policy": "its checkpoint",
         },
     ),
     View(
         "pick_rates",
-        "Per model and opponent, over comparisons of two: picks, wins, losses, ties, and the win rate over decided picks.",
+        "Per model and policy against another, over comparisons of two (a policy against itself is left out): picks, wins, losses, ties, and the win rate over decided picks.",
         _PICK_RATES,
         {
+            "model": "the model",
+            "policy": "its checkpoint",
             "opponent": "model on the other side",
+            "opponent_policy": "its checkpoint",
             "picks": "current picks between the two",
             "wins": "picks that the model won",
             "losses": "picks that it lost",

@@ -114,9 +114,14 @@ def _print_parquet(db: duckdb.DuckDBPyConnection, sql: str) -> None:
 def _print_table(names: list[str], rows: list[tuple[Any, ...]]) -> None:
     table = Table(*names)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(_cell(value) for value in row))
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", 240))
     Console(width=width, markup=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    # Four digits are what a person reads; csv and json keep them all.
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _print_csv(names: list[str], rows: list[tuple[Any, ...]]) -> None:

@@ -26,7 +26,7 @@ from .status import Status, read_status
 # A child that ends with this cannot be helped by starting it again.
 _HOPELESS: Final = 2
 _STOP_TIMEOUT_S: Final = 15.0
-_STATUS_INTERVAL_S: Final = 1.0
+_STATUS_INTERVAL_S: Final = 2.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -118,17 +118,20 @@ def _watch(console: Console, settings: Settings, children: list[_Child], stop: t
     if live is not None:
         live.start()
     try:
-        looked_at, last = 0.0, ""
+        look_at, last = 0.0, ""
         while not stop.wait(0.2):
             for child in children:
                 failed = child.tend()
                 if failed is not None:
                     console.print(f"thumbline {child.name} ended with status {failed}")
                     return failed
-            if time.monotonic() - looked_at < _STATUS_INTERVAL_S:
+            began = time.monotonic()
+            if began < look_at:
                 continue
-            looked_at = time.monotonic()
             line = _line(settings)
+            # The larger the warehouse, the rarer the look: at most a twentieth of the time.
+            took_s = time.monotonic() - began
+            look_at = began + max(_STATUS_INTERVAL_S, 20 * took_s)
             if live is not None:
                 live.update(Text(line), refresh=True)
             elif line != last:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any, Final
@@ -141,8 +142,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) == len(pairs):
         return made
     repeating = _Repeating(made)
-    names = [name for name, _ in pairs]
-    repeating.repeated = frozenset(name for name in made if names.count(name) > 1)
+    # Counted in one pass: looking each name up among the others takes the square of their number.
+    counts = Counter(name for name, _ in pairs)
+    repeating.repeated = frozenset(name for name, count in counts.items() if count > 1)
     return repeating
 
 

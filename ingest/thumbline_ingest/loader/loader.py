@@ -24,6 +24,7 @@ from .settings import LoaderSettings
 _logger = logging.getLogger("thumbline.loader")
 
 _EAGER_AGE_S: Final = 0.2
+_RETRY_S: Final = 0.5
 
 
 class Loader:
@@ -75,7 +76,7 @@ class Loader:
         try:
             ends = self._begin(stop)
             while not stop.is_set():
-                self._load(self._gather(stop, self._age_s(until_empty)))
+                self._load(self._gather(stop, self._age_s(until_empty)), stop)
                 self._maintain()
                 if until_empty and self._has_reached(ends):
                     return
@@ -115,20 +116,20 @@ class Loader:
                     break
                 continue
             if polled.newly_assigned:
-                self._place(polled)
+                self._place(polled, stop)
                 # What was gathered is landed first: its partitions may be others' by now.
-                self._take(batch, polled)
+                self._take(batch, polled, stop)
                 break
-            self._take(batch, polled)
+            self._take(batch, polled, stop)
         return batch
 
-    def _take(self, batch: Batch, polled: Polled) -> None:
+    def _take(self, batch: Batch, polled: Polled, stop: threading.Event) -> None:
         self._assigned = polled.assigned
         for chunk in polled.chunks:
-            lost = self._lost.pop(chunk.partition, 0) or self._expired(chunk)
+            lost = self._lost.pop(chunk.partition, 0) or self._expired(chunk, stop)
             batch.add(chunk, lost)
 
-    def _load(self, batch: Batch) -> None:
+    def _load(self, batch: Batch, stop: threading.Event) -> None:
         records = batch.records()
         if not records:
             return
@@ -137,6 +138,9 @@ class Loader:
                 landed = self._store.land(self._log_id, records)
             except WarehouseBusy as error:
                 _logger.warning("warehouse is busy, trying again: %s", error)
+                if stop.wait(_RETRY_S):
+                    # Nothing is lost: the log still has it.
+                    return
                 continue
             except Fenced as fenced:
                 _logger.warning("another loader has landed partitions %s", sorted(fenced.positions))
@@ -153,9 +157,11 @@ class Loader:
         if self._on_landed is not None:
             self._on_landed(landed)
 
-    def _place(self, polled: Polled) -> None:
+    def _place(self, polled: Polled, stop: threading.Event) -> None:
         stored = self._store.positions(self._log_id)
-        bounds = self._bounds_of(polled.newly_assigned)
+        bounds = self._bounds(stop)
+        if bounds is None:
+            return
         positions: dict[int, int] = {}
         for partition in polled.newly_assigned:
             position, held = stored.get(partition, 0), bounds[partition]
@@ -171,22 +177,25 @@ class Loader:
         self._poller.seek(positions)
         self._progress_at = time.monotonic()
 
-    def _bounds_of(self, partitions: frozenset[int]) -> dict[int, Bounds]:
+    def _bounds(self, stop: threading.Event) -> dict[int, Bounds] | None:
+        """What the log holds; waits until it can say, and gives up when told to stop."""
         while True:
             try:
-                bounds = self._log.bounds()
+                return self._log.bounds()
             except LogUnavailable as error:
                 self._note_unavailable(error)
-                time.sleep(error.retry_after_s)
-                continue
-            return {partition: bounds[partition] for partition in partitions}
+                if stop.wait(error.retry_after_s):
+                    return None
 
-    def _expired(self, chunk: Chunk) -> int:
+    def _expired(self, chunk: Chunk, stop: threading.Event) -> int:
         # A gap inside a chunk is Kafka's own (compaction); one that the log's start has moved into is
         # retention that has overtaken the loader.
         if not chunk.positions or chunk.positions[0] == chunk.first:
             return 0
-        start = self._bounds_of(frozenset({chunk.partition}))[chunk.partition].start
+        bounds = self._bounds(stop)
+        if bounds is None:
+            return 0
+        start = bounds[chunk.partition].start
         return self._allow_gap(chunk.partition, chunk.first, start) if start > chunk.first else 0
 
     def _allow_gap(self, partition: int, position: int, start: int) -> int:

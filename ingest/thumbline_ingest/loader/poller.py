@@ -14,6 +14,7 @@ _POLL_RECORDS: Final = 10_000
 _RETRY_S: Final = 0.5
 # Polls that wait to be landed; with the one being landed this bounds what the loader holds.
 _MAX_WAITING: Final = 12
+_MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 
 
 class Poller:
@@ -29,6 +30,8 @@ class Poller:
         self._open_reader = open_reader
         self._on_unavailable = on_unavailable
         self._polled: queue.Queue[Polled] = queue.Queue(_MAX_WAITING)
+        self._waiting_bytes = 0
+        self._bytes_lock = threading.Lock()
         self._commands: queue.SimpleQueue[Callable[[LogReader], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._reopen = threading.Event()
@@ -47,7 +50,9 @@ class Poller:
             Exception: what ended the poller's thread.
         """
         try:
-            return self._polled.get(timeout=max(0.0, timeout_s))
+            polled = self._polled.get(timeout=max(0.0, timeout_s))
+            self._count(-_size(polled))
+            return polled
         except queue.Empty:
             if self._failure is not None:
                 raise self._failure from None
@@ -116,12 +121,21 @@ class Poller:
             command(reader)
 
     def _put(self, polled: Polled) -> None:
+        size = _size(polled)
         while not self._stop.is_set() and not self._reopen.is_set():
+            if self._waiting_bytes and self._waiting_bytes + size > _MAX_WAITING_BYTES:
+                self._stop.wait(0.01)
+                continue
             try:
                 self._polled.put(polled, timeout=0.1)
             except queue.Full:
                 continue
+            self._count(size)
             return
+
+    def _count(self, size: int) -> None:
+        with self._bytes_lock:
+            self._waiting_bytes += size
 
     def _wait(self, error: LogUnavailable) -> None:
         self._on_unavailable(error)
@@ -130,6 +144,10 @@ class Poller:
     def _drain(self) -> None:
         while True:
             try:
-                self._polled.get_nowait()
+                self._count(-_size(self._polled.get_nowait()))
             except queue.Empty:
                 return
+
+
+def _size(polled: Polled) -> int:
+    return sum(len(value) for chunk in polled.chunks for value in chunk.values)

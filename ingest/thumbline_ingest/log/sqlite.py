@@ -26,6 +26,8 @@ _MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 _APPEND_TIMEOUT_S: Final = 10.0
 _BUSY_TIMEOUT_MS: Final = 5_000
 _CHECK_TIMEOUT_MS: Final = 1_500
+# Texts of one poll, give or take a request: above one request at its largest.
+_MAX_READ_BYTES: Final = 16 * 1024 * 1024
 # How long the reader sleeps before it looks again; half of it is the mean delay it adds.
 _POLL_INTERVAL_S: Final = 0.05
 # Dropping landed rows costs a commit, so it is done by the second, not by the batch.
@@ -110,6 +112,8 @@ class SqliteWriter:
             self._commit_lock.release()
         if mine.error is not None:
             raise mine.error
+        if not mine.done:
+            raise LogUnavailable("the log did not commit")
         return Appended()
 
     def check(self) -> None:
@@ -136,14 +140,17 @@ class SqliteWriter:
     def _commit_waiting(self) -> None:
         with self._waiting_lock:
             batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        error: LogUnavailable | None = None
+        # Whatever ends the commit, nobody who waited for it may take it for done.
+        error: LogUnavailable | None = LogUnavailable(f"log file {self._path}: the commit was broken off")
         try:
             self._write(batch)
+            error = None
         except sqlite3.Error as cause:
             error = LogUnavailable(f"log file {self._path}: {cause}")
-        for waiting in batch:
-            waiting.error = error
-            waiting.done = True
+        finally:
+            for waiting in batch:
+                waiting.error = error
+                waiting.done = True
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -180,6 +187,8 @@ class SqliteReader:
         if not self._owned:
             return Polled()
         if self._next is None or fresh:
+            if not fresh:
+                time.sleep(_POLL_INTERVAL_S)
             return Polled(assigned=frozenset({0}), newly_assigned=fresh)
         while True:
             chunk = self._read(self._next, max_records)
@@ -226,7 +235,7 @@ class SqliteReader:
     def _read(self, first: int, max_records: int) -> Chunk | None:
         # From the row that holds `first` on; at most `max_records`, so a row may be read in parts.
         values: list[bytes] = []
-        start = first
+        start, read = first, 0
         try:
             for position, body in self._rows_from(first):
                 if not values:
@@ -234,7 +243,8 @@ class SqliteReader:
                     start = max(first, position)
                 lines = body.split(b"\n")
                 values.extend(lines[start - position :] if position < start else lines)
-                if len(values) >= max_records:
+                read += len(body)
+                if len(values) >= max_records or read >= _MAX_READ_BYTES:
                     break
         except sqlite3.Error as error:
             raise LogUnavailable(f"log file {self._path}: {error}") from error

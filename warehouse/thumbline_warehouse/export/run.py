@@ -92,6 +92,8 @@ def export(
 def _make(db: duckdb.DuckDBPyConnection, work: Path, options: ExportOptions, progress: Progress) -> Export:
     (work / "data").mkdir(parents=True)
     snapshot = use_snapshot(db, options.snapshot, options.project)
+    # Named, so that asking for this snapshot later gives the same manifest.
+    options = options.model_copy(update={"snapshot": snapshot.load_id})
     # Rows find their place by their number, whatever order DuckDB gives them in.
     db.execute("SET preserve_insertion_order = false")
     progress("choosing rows", 0, 0)

@@ -22,8 +22,8 @@ check: $(READY)  ## format, lint, types, import rules
 test-trainers: $(TRAINERS_READY)  ## exports into the real trainers; torch takes 5 GB
 	@$(TRAINERS_VENV)/bin/python -m pytest -m trainers tests/trainers $(ARGS)
 
-bench: $(READY)  ## every figure, each a ratio against its reference; see benchmarks/README.md
-	$(BIN)/python -m benchmarks
+bench: $(READY)  ## lists the figures; NAME=export measures one, as a ratio against its reference
+	@$(BIN)/python -m benchmarks $(NAME)
 
 docs: $(READY)  ## write the generated files: schemas and references
 	$(BIN)/python -m thumbline_warehouse.reference > docs/warehouse.md

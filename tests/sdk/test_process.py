@@ -110,6 +110,9 @@ def test_ctrl_c_at_exit_is_swallowed_and_loses_nothing(server, run_python, tmp_p
     process = run_python(
         CLIENT
         + """
+    import signal
+    # A test run in the background hands down an ignored Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tl = client(spool=sys.argv[2], exit_timeout_s=20)
     for i in range(10):
         tl.thumb(f"a{i}", "up", rater="u")

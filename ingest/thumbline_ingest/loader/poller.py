@@ -31,6 +31,7 @@ class Poller:
         self._on_unavailable = on_unavailable
         self._polled: queue.Queue[Polled] = queue.Queue(_MAX_WAITING)
         self._waiting_bytes = 0
+        self._announced: frozenset[int] = frozenset()
         self._bytes_lock = threading.Lock()
         self._commands: queue.SimpleQueue[Callable[[LogReader], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -60,7 +61,13 @@ class Poller:
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """Read these partitions from these positions."""
-        self._commands.put(lambda reader: reader.seek(positions))
+
+        def place(reader: LogReader) -> None:
+            reader.seek(positions)
+            # Should they be assigned anew from now on, even within the next poll, that is news again.
+            self._announced -= positions.keys()
+
+        self._commands.put(place)
 
     def landed(self, positions: Mapping[int, int]) -> None:
         """What lies before these positions is landed."""
@@ -94,7 +101,7 @@ class Poller:
         except LogUnavailable as error:
             self._wait(error)
             return
-        announced: frozenset[int] = frozenset()
+        self._announced = frozenset()
         try:
             while not self._stop.is_set() and not self._reopen.is_set():
                 self._obey(reader)
@@ -104,8 +111,8 @@ class Poller:
                     self._wait(error)
                     continue
                 # Newly assigned partitions are told once; they stay so until `seek` has come.
-                fresh = polled.newly_assigned - announced
-                announced = polled.newly_assigned
+                fresh = polled.newly_assigned - self._announced
+                self._announced = polled.newly_assigned
                 if polled.chunks or fresh:
                     self._put(Polled(polled.chunks, polled.assigned, fresh))
             self._obey(reader)

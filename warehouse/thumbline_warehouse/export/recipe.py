@@ -8,16 +8,13 @@ lengths and checks are worked out on it. The texts are read once, at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import duckdb
 
 from ..schema import quoted
 from .funnel import Funnel
 from .options import ExportOptions
-
-# Columns that every plan has beside its recipe's own.
-PLAN_COLUMNS: Final = ("row", "shuffle", "prompt_hash", "completion_hash")
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,12 @@ class Recipe(Protocol):
         ...
 
     def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        """Make the table `plan` in the current schema and say what was left out."""
+        """
+        Make the table `plan` and say what was left out.
+
+        It has, beside the recipe's own columns: `row` (0..n-1), `shuffle` (the seed's draw for the row),
+        `prompt_hash` and `completion_hash` (what neighbours must not share).
+        """
         ...
 
     def text_sources(self) -> str:

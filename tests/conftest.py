@@ -5,15 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import kafka_broker
+from tests import kafka_broker
 
 SHARED_VOTES = Path(__file__).parent.parent.parent / "shared" / "data" / "llmfao"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+
 from tests.events import completion, log_records, thumb
 from tests.processes import environ_of, run
-
 from thumbline_ingest.log import SqliteLog
 
 

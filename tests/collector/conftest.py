@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.collector.helpers import App, Server, StubWriter, free_port
 
+from tests.collector.helpers import App, Server, StubWriter, free_port
 from thumbline_ingest.collector.app import create_app
 from thumbline_ingest.collector.settings import CollectorSettings
 from thumbline_ingest.keys import KeyStore

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.collector.helpers import App, thumb, thumb_json
 
+from tests.collector.helpers import App, thumb, thumb_json
 from thumbline import limits
 from thumbline.events import KINDS
 from thumbline_ingest.log.base import Appended, LogUnavailable

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.collector.helpers import StubWriter, thumb
 
+from tests.collector.helpers import StubWriter, thumb
 from thumbline.events import parse_event
 from thumbline_ingest.collector.errors import RequestRefused
 from thumbline_ingest.collector.keycount import may_have_nul, understood_keys, written_keys

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.collector.helpers import Server, thumb
 
+from tests.collector.helpers import Server, thumb
 from thumbline import limits
 from thumbline_ingest.keys import KeyStore
 

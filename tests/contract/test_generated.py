@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.test_golden import golden
 
+from tests.contract.test_golden import golden
 from thumbline.events import KINDS
 from thumbline.schema import event_schema, event_schema_text
 from thumbline_ingest.collector.openapi import openapi, openapi_text

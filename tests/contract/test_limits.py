@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.contract.test_golden import golden
 
+from tests.contract.test_golden import golden
 from thumbline import limits
 from thumbline.events import parse_event
 from thumbline.problems import problems_of

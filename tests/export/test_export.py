@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
 from tests.events import completion, event, records, thumb
 from tests.warehouse.conftest import LOG
-
 from thumbline_warehouse.export import ExportError, ExportOptions, NothingToExport, OneLabelOnly, export
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.events import log_records, random_thumbs, thumb
 
+from tests.events import log_records, random_thumbs, thumb
 from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import LogUnavailable, MemoryLog, Record, SqliteLog
 from thumbline_warehouse.errors import LogChanged, WarehouseBusy

@@ -10,9 +10,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from tests.events import log_records, random_thumbs
 from tests.processes import Process, ask, landed, run, wait_for
-
 from thumbline_ingest.log import open_log
 
 EXACTLY_ONCE = "SELECT count(*), count(DISTINCT event_id), (SELECT sum(landed) FROM loads) FROM events"

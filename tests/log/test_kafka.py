@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import kafka_broker
+from tests import kafka_broker
 from thumbline_ingest.log import Log, LogMisconfigured, LogUnavailable, Record, open_log
 
 pytestmark = pytest.mark.kafka

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.processes import Process, ask, run, wait_for, wait_until_ready
 
 import thumbline
-from kafka_broker import free_port
+from tests.kafka_broker import free_port
+from tests.processes import Process, ask, run, wait_for, wait_until_ready
 
 
 @dataclass

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-import kafka_broker
 import pytest
 
+from tests import kafka_broker
 from tests.pipeline.conftest import Start
 from tests.processes import wait_for
 

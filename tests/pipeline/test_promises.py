@@ -14,6 +14,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+
 from tests.events import completion, thumb
 from tests.pipeline.conftest import Start, Up
 from tests.processes import Process, run, wait_until_ready

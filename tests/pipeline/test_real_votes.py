@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from tests.pipeline.conftest import Start, Up
 from tests.processes import run, wait_for
 

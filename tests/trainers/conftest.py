@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import completion, event, records, thumb
 
+from tests.events import completion, event, records, thumb
 from thumbline_warehouse.export import ExportOptions, export
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tests.trainers.conftest import COUNT, Exported, TinyModel, make_export
 
+from tests.trainers.conftest import COUNT, Exported, TinyModel, make_export
 from thumbline_warehouse.urls import WarehouseUrl
 
 # Not `importorskip`: loading torch takes seconds, and its warnings at collection would be errors.

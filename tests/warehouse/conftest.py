@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import records
 
+from tests.events import records
 from thumbline_warehouse.store import DuckLakeStore, Landed
 from thumbline_warehouse.urls import WarehouseUrl
 

@@ -6,9 +6,9 @@ import json
 
 import duckdb
 import pytest
+
 from tests.events import completion, event, records, thumb, value_of
 from tests.warehouse.conftest import LOG
-
 from thumbline._ids import event_id_from
 from thumbline.events import EVENT_ADAPTER, KINDS
 from thumbline_warehouse.errors import Fenced, WarehouseBusy

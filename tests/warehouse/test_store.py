@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from tests.events import records, thumb
 from tests.warehouse.conftest import LOG
-
 from thumbline_warehouse.connect import connect
 from thumbline_warehouse.copy import copy_to_file
 from thumbline_warehouse.errors import Fenced, LogChanged

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import isclose
 
 from tests.events import completion, event, thumb
-
 from thumbline_warehouse.schema import TABLES
 from thumbline_warehouse.views import VIEWS
 

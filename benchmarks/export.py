@@ -13,7 +13,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.measure import CACHE, environ_of, interleave, ratio, run, table, verdict
+from benchmarks.measure import CACHE, interleave, ratio, run, table, verdict
+from tests.processes import environ_of
 from thumbline_warehouse.connect import attach_statements, connect
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl

@@ -19,8 +19,9 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from benchmarks.measure import CACHE, ROOT, environ_of, interleave, peer_python, ratio, run, table, verdict
+from benchmarks.measure import CACHE, ROOT, interleave, peer_python, ratio, run, table, verdict
 from tests.kafka_broker import Broker
+from tests.processes import environ_of
 from thumbline._ids import uuid7
 from thumbline_ingest.envelope import envelope_head, wrap
 from thumbline_warehouse.connect import connect

@@ -58,12 +58,6 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None, timeou
         return Run(seconds, usage.ru_maxrss / 1024, out.read())
 
 
-def environ_of(home: Path, **settings: object) -> dict[str, str]:
-    """This environment without any THUMBLINE_ setting but those given."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("THUMBLINE_")}
-    return clean | {"THUMBLINE_HOME": str(home), **{f"THUMBLINE_{k.upper()}": str(v) for k, v in settings.items()}}
-
-
 def interleave(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Measure each once a round, so that what the machine does meanwhile falls on all alike."""
     found: dict[str, list[float]] = {name: [] for name in candidates}

@@ -179,6 +179,30 @@ def test_the_longest_line_is_one_record() -> None:
     assert Record(b"k", value).value.endswith(b"}")
 
 
+def test_a_reader_that_hangs_is_left_and_replaced(store: DuckLakeStore, caplog) -> None:
+    """A poll that never returns must not stop the loader."""
+    forever = threading.Event()
+
+    class HangsOnce(MemoryLog):
+        readers = 0
+
+        def reader(self, member: str):
+            reader = super().reader(member)
+            self.readers += 1
+            if self.readers == 1:
+                reader.poll = lambda *_: forever.wait()  # type: ignore[method-assign,assignment,return-value]
+            return reader
+
+    log = HangsOnce()
+    log.writer().append(log_records(random_thumbs(10)))
+    with caplog.at_level(logging.ERROR):
+        load(log, store, stall_after_s=1)
+    forever.set()
+    assert log.readers == 2
+    assert "hangs" in caplog.text
+    assert store._db.execute("SELECT count(*) FROM events").fetchone() == (10,)
+
+
 def test_a_stop_is_heard_while_the_warehouse_is_busy(store: DuckLakeStore) -> None:
     class Busy:
         def __getattr__(self, name: str):

@@ -53,7 +53,7 @@ class Loader:
         self._expected: dict[int, int] = {}
         self._assigned: frozenset[int] = frozenset()
         self._lost: dict[int, int] = {}
-        self._poller = Poller(lambda: log.reader(self.settings.member), self._note_unavailable)
+        self._poller = self._new_poller()
         self._progress_at = self._checked_at = self._compacted_at = time.monotonic()
         self._loads_since_compaction = 0
         self._has_landed = False
@@ -82,6 +82,9 @@ class Loader:
                     return
         finally:
             self._poller.close()
+
+    def _new_poller(self) -> Poller:
+        return Poller(lambda: self._log.reader(self.settings.member), self._note_unavailable)
 
     def _begin(self, stop: threading.Event) -> dict[int, Bounds]:
         while True:
@@ -210,6 +213,13 @@ class Loader:
 
     def _maintain(self) -> None:
         now = time.monotonic()
+        if self._poller.silent_s > self.settings.stall_after_s:
+            # Seen with kafka-python 3.0.12: about one consumer in thirty never returns from a poll on a
+            # busy machine. A new one takes over its partitions under the same name.
+            _logger.error("the log's reader hangs: leaving it and making a new one")
+            self._poller.abandon()
+            self._poller = self._new_poller()
+            self._poller.start()
         if now - self._checked_at >= self.settings.check_interval_s:
             self._checked_at = now
             self._check_log()

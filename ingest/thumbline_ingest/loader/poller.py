@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -12,6 +13,7 @@ from thumbline_ingest.log import LogReader, LogUnavailable, Polled
 _POLL_S: Final = 0.1
 _POLL_RECORDS: Final = 10_000
 _RETRY_S: Final = 0.5
+_CLOSE_TIMEOUT_S: Final = 10.0
 # Polls that wait to be landed; with the one being landed this bounds what the loader holds.
 _MAX_WAITING: Final = 12
 _MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -32,6 +34,7 @@ class Poller:
         self._polled: queue.Queue[Polled] = queue.Queue(_MAX_WAITING)
         self._waiting_bytes = 0
         self._announced: frozenset[int] = frozenset()
+        self._alive_at = time.monotonic()
         self._bytes_lock = threading.Lock()
         self._commands: queue.SimpleQueue[Callable[[LogReader], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -73,6 +76,16 @@ class Poller:
         """What lies before these positions is landed."""
         self._commands.put(lambda reader: reader.landed(positions))
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the reader's thread was last seen: a poll that never returns makes it grow."""
+        return time.monotonic() - self._alive_at
+
+    def abandon(self) -> None:
+        """Leave a thread that hangs to itself; should it ever go on, it ends."""
+        self._stop.set()
+        self._drain()
+
     def restart(self) -> None:
         """Give the reader up and make a new one."""
         self._reopen.set()
@@ -80,7 +93,8 @@ class Poller:
     def close(self) -> None:
         """Stop reading and give the partitions up."""
         self._stop.set()
-        while self._thread.is_alive():
+        deadline = time.monotonic() + _CLOSE_TIMEOUT_S
+        while self._thread.is_alive() and time.monotonic() < deadline:
             # The thread may wait for room in the queue.
             self._drain()
             self._thread.join(0.05)
@@ -104,6 +118,7 @@ class Poller:
         self._announced = frozenset()
         try:
             while not self._stop.is_set() and not self._reopen.is_set():
+                self._alive_at = time.monotonic()
                 self._obey(reader)
                 try:
                     polled = reader.poll(_POLL_S, _POLL_RECORDS)
@@ -130,6 +145,7 @@ class Poller:
     def _put(self, polled: Polled) -> None:
         size = _size(polled)
         while not self._stop.is_set() and not self._reopen.is_set():
+            self._alive_at = time.monotonic()
             if self._waiting_bytes and self._waiting_bytes + size > _MAX_WAITING_BYTES:
                 self._stop.wait(0.01)
                 continue
@@ -145,6 +161,7 @@ class Poller:
             self._waiting_bytes += size
 
     def _wait(self, error: LogUnavailable) -> None:
+        self._alive_at = time.monotonic()
         self._on_unavailable(error)
         self._stop.wait(_RETRY_S)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -28,6 +29,8 @@ _MAX_IN_FLIGHT_BYTES: Final = 64 * 1024 * 1024
 # The collector answers within this, or says 503; below the client's read timeout.
 _DELIVERY_TIMEOUT_S: Final = 10.0
 _METADATA_TIMEOUT_S: Final = 2.0
+_CALL_TIMEOUT_S: Final = 15.0
+_T = TypeVar("_T")
 _GROUP: Final = "thumbline-loader"
 
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -122,11 +125,17 @@ class KafkaLog:
         self.settings = settings
 
     def identity(self) -> LogIdentity:
+        return _in_time(self._identity, self.settings)
+
+    def bounds(self) -> dict[int, Bounds]:
+        return _in_time(self._bounds, self.settings)
+
+    def _identity(self) -> LogIdentity:
         with _admin(self.settings) as admin:
             described = _describe(admin, self.settings)
         return LogIdentity(str(described["topic_id"]), self.settings.name, len(described["partitions"]))
 
-    def bounds(self) -> dict[int, Bounds]:
+    def _bounds(self) -> dict[int, Bounds]:
         with (
             _mapped(self.settings),
             contextlib.closing(
@@ -353,6 +362,26 @@ def _offset(position: int) -> Any:
     from kafka.structs import OffsetAndMetadata
 
     return OffsetAndMetadata(position, "", -1)
+
+
+def _in_time(call: Callable[[], _T], settings: KafkaSettings) -> _T:
+    """The call's result; kafka-python can wait without end, so it is given a thread and a time."""
+    outcome: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put((call(), None))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            outcome.put((None, error))
+
+    threading.Thread(target=work, name="thumbline-kafka-call", daemon=True).start()
+    try:
+        result, error = outcome.get(timeout=_CALL_TIMEOUT_S)
+    except queue.Empty:
+        raise LogUnavailable(f"{settings.name}: no answer in {_CALL_TIMEOUT_S:g} s") from None
+    if error is not None:
+        raise error
+    return cast("_T", result)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ REPLAY = Path(__file__).parent.parent.parent / "examples" / "replay_pairs.py"
 def replay(up: Up, votes: Path, *options: str) -> None:
     command = [sys.executable, str(REPLAY), str(votes), "--url", up.url, "--key", up.key, *options]
     subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
-    wait_for(lambda: up.status()["lag"] == 0, what="all landed")
+    wait_for(lambda: up.status()["lag"] == 0, 60, "all landed")
 
 
 def counts(up: Up) -> tuple[int, ...]:

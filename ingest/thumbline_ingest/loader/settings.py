@@ -19,7 +19,7 @@ class LoaderSettings:
         compact_interval_s: seconds between compactions, while anything is landed.
         check_interval_s: seconds between looks at whether the log is still the one it was.
         stall_after_s: after how many seconds without progress, while the log grows, or without a sign of the
-            reader, it is made anew. Above the 30 seconds in which a reader gives up on a log that is away.
+            reader, it is made anew. Above the 10 seconds in which a reader gives up on a log that is away.
         accept_new_log: go on with a log that was made anew (what the old one held is gone).
         accept_gap: go on where the log has dropped records that were not landed; they are counted as lost.
     """
@@ -30,6 +30,6 @@ class LoaderSettings:
     max_batch_age_s: float = 1.0
     compact_interval_s: float = 60.0
     check_interval_s: float = 5.0
-    stall_after_s: float = 45.0
+    stall_after_s: float = 20.0
     accept_new_log: bool = False
     accept_gap: bool = False

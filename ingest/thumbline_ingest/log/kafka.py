@@ -269,6 +269,8 @@ class KafkaReader:
         with _mapped(settings):
             self._consumer = KafkaConsumer(
                 **settings.connection(),
+                # Below the loader's `stall_after_s`: a log that is away is no reader that hangs.
+                bootstrap_timeout_ms=10_000,
                 group_id=settings.group,
                 # Static membership: a restarted loader gets its partitions at once instead of waiting
                 # for the dead one's session to end.

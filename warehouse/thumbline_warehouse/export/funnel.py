@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from .options import ExportOptions
+
+_CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class Funnel:
         if self.merged:
             lines.append(f"{-self.merged:>10,}  merged into one row an answer")
         return "\n".join([*lines, f"{self.rows:>10,}  rows"])
+
+
+def steps_in_force(steps: Sequence[Step], options: ExportOptions) -> list[Step]:
+    """The steps that an export takes: without those about consent where any consent will do."""
+    return [step for step in steps if options.consent == "granted" or step.name not in _CONSENT_STEPS]
 
 
 def reason_case(steps: Sequence[Step]) -> str:

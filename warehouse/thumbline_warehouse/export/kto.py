@@ -17,7 +17,7 @@ import duckdb
 
 from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
 from ..views import superseded
-from .funnel import Funnel, Step, reason_case
+from .funnel import Funnel, Step, reason_case, steps_in_force
 from .options import ExportOptions
 from .recipe import MetadataColumn, consent_of
 
@@ -36,7 +36,6 @@ _STEPS: Final = (
     ),
     Step("empty", "coalesce(response_chars, 0) = 0", "the answer is empty"),
 )
-_CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
 
 
 def example_id(answer: str) -> str:
@@ -60,7 +59,7 @@ class Kto:
     )
 
     def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        steps = [s for s in _STEPS if options.consent == "granted" or s.name not in _CONSENT_STEPS]
+        steps = steps_in_force(_STEPS, options)
         _make_votes(db, reason_case(steps))
         shuffle = f"md5_number_lower('{options.seed}' || {example_id('c')})"
         db.execute(

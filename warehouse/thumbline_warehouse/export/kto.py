@@ -1,41 +1,26 @@
 """
-KTO: one row a rated answer, from thumbs (rule `thumb/1`).
+KTO: one row a rated answer.
 
     thumb up by two people, down by one, on the answer "Paris." to "Capital of France?"
     ->  {"prompt": [{"role": "user", "content": "Capital of France?"}],
          "completion": [{"role": "assistant", "content": "Paris."}], "label": true,
-         "n_votes": 3, "agreement": 0.667, ...}
+         "n_votes": 3, "agreement": 0.6667, ...}
 
-The label is what most current votes say; where as many say up as down, the answer is left out.
+The label is what most of the votes say; where as many say the opposite, the answer is left out.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
 
 import duckdb
 
-from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
-from ..views import superseded
-from .funnel import Funnel, Step, reason_case, steps_in_force
+from .contributions import make_table, raters_of, rules_of, sources_of
+from .funnel import ROW_STEPS, RULE_STEPS, Step
+from .judgements import COLUMNS, cap_raters, count_twins_together, judge, one_vote_each
 from .options import ExportOptions
-from .recipe import MetadataColumn, consent_of
-
-_STEPS: Final = (
-    Step("superseded", "NOT is_latest", "a later vote by the same rater on the same answer took its place"),
-    Step("retracted", "value = 'retracted'", "the vote was taken back"),
-    Step("orphan", "c_id IS NULL", "the answer has not come"),
-    Step("not_human", "rater_kind <> 'human'", "the rater is a model or a rule"),
-    Step("vote_consent", "vote_consent <> 'granted'", "the rater has not given the vote for training"),
-    Step("answer_consent", "answer_consent <> 'granted'", "the author has not given the conversation for training"),
-    Step("rich", "form = 'rich'", "tool calls, images or other parts, which this profile cannot carry"),
-    Step(
-        "prompt_end",
-        "coalesce(prompt_end, '') NOT IN ('user', 'tool')",
-        "the prompt does not end with the user or a tool",
-    ),
-    Step("empty", "coalesce(response_chars, 0) = 0", "the answer is empty"),
-)
+from .profiles import Profile
+from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
 
 
 def example_id(answer: str) -> str:
@@ -44,89 +29,116 @@ def example_id(answer: str) -> str:
 
 
 class Kto:
-    """The recipe of `kto`."""
+    """
+    The recipe of `kto`.
+
+    Args:
+        options: the export's.
+    """
 
     metadata = (
-        MetadataColumn("example_id", "VARCHAR", example_id("c")),
+        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
         MetadataColumn("conversation_id", "VARCHAR", "c.conversation_id"),
-        MetadataColumn("source", "VARCHAR", "'thumb'"),
-        MetadataColumn("rule", "VARCHAR", "'thumb/1'"),
+        MetadataColumn("source", "VARCHAR", sources_of("p.rule")),
+        MetadataColumn("rule", "VARCHAR", rules_of("p.rule")),
+        MetadataColumn("raters", "VARCHAR", raters_of("p.raters")),
         MetadataColumn("model", "VARCHAR", "c.model"),
         MetadataColumn("policy", "VARCHAR", "c.policy"),
         MetadataColumn("n_votes", "BIGINT", "p.n_votes"),
         MetadataColumn("agreement", "DOUBLE", "p.agreement"),
-        MetadataColumn("feedback_ts_ms", "BIGINT", "p.feedback_ts_ms"),
+        MetadataColumn("feedback_ts_ms", "BIGINT", "epoch_ms(p.feedback_at)"),
     )
 
-    def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        steps = steps_in_force(_STEPS, options)
-        _make_votes(db, reason_case(steps))
-        shuffle = f"md5_number_lower('{options.seed}' || {example_id('c')})"
-        db.execute(
-            """CREATE OR REPLACE TEMP TABLE answers AS
-               SELECT c_id, count(*) AS n_votes, count(*) FILTER (value = 'up') AS ups,
-                      epoch_ms(max(occurred_at)) AS feedback_ts_ms
-               FROM votes WHERE reason IS NULL GROUP BY c_id"""
-        )
-        db.execute(
-            f"""CREATE OR REPLACE TEMP TABLE plan AS
-               SELECT row_number() OVER () - 1 AS row, {shuffle} AS shuffle, a.c_id, a.n_votes, a.feedback_ts_ms,
-                      2 * a.ups > a.n_votes AS label,
-                      round(greatest(a.ups, a.n_votes - a.ups) / a.n_votes, 4) AS agreement,
-                      c.prompt_hash, c.response_hash AS completion_hash, c.model
-               FROM answers a JOIN events c ON c.event_id = a.c_id AND c.kind = 'completion'
-               WHERE 2 * a.ups <> a.n_votes"""
-        )
-        return _funnel(db, [step.name for step in steps])
+    def __init__(self, options: ExportOptions) -> None:
+        self._options = options
+        self._answer = "answer" if options.conflicts == "keep" else "row_key"
+        self.answers = f"[p.{self._answer}]"
+
+    def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
+        options = self._options
+        make_table(db, COLUMNS)
+        steps = judge(db, options, profile, options.sources, "contributions")
+        cap_raters(db, options, "contributions")
+        tally(db, options, len(options.sources) > 1)
+        self._make_rows(db)
+        return [*steps, *RULE_STEPS, *ROW_STEPS]
 
     def text_sources(self) -> str:
-        return "plan p JOIN events c ON c.event_id = p.c_id AND c.kind = 'completion'"
+        return f"plan p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"
 
-    def text_columns(self) -> dict[str, str]:
-        return {
-            "prompt": prompt_sql("c"),
-            "completion": answer_sql("c"),
+    def text_columns(self, rich: bool) -> dict[str, str]:
+        columns = {
+            "prompt": prompt_sql("c", rich),
+            "completion": answer_sql("c", rich),
             "label": "CASE WHEN p.label THEN 'true' ELSE 'false' END",
         }
+        return columns | ({"tools": tools_sql("c")} if rich else {})
 
-    def text_types(self) -> dict[str, str]:
-        messages = "STRUCT(role VARCHAR, content VARCHAR)[]"
-        return {"prompt": messages, "completion": messages, "label": "BOOLEAN"}
-
-
-def prompt_sql(alias: str) -> str:
-    """SQL: the prompt as a canonical JSON list."""
-    rewritten = canonical_list(parsed_list(f"{alias}.messages"))
-    return f"CASE WHEN {alias}.form = 'canonical' THEN {alias}.messages::VARCHAR ELSE {rewritten}::VARCHAR END"
-
-
-def answer_sql(alias: str) -> str:
-    """SQL arguments of concat(): the answer as a canonical JSON list of one message."""
-    rewritten = canonical_one(parsed_one(f"{alias}.response"))
-    text = f"CASE WHEN {alias}.form = 'canonical' THEN {alias}.response::VARCHAR ELSE {rewritten}::VARCHAR END"
-    return f"'[', {text}, ']'"
+    def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
+        keeps = self._options.conflicts == "keep"
+        key = f"sha256({example_id('c')} || chr(0) || t.event_id)" if keeps else example_id("c")
+        db.execute(
+            f"""CREATE OR REPLACE TEMP TABLE rows AS
+            SELECT t.*, c.prompt_hash, c.response_hash AS completion_hash, {answer_columns("c")},
+                   round(t.agreeing / t.n_votes, 4) AS agreement,
+                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
+            FROM tallies t JOIN events c ON c.event_id = t.{self._answer} AND c.kind = 'completion'"""
+        )
 
 
-def _make_votes(db: duckdb.DuckDBPyConnection, reason: str) -> None:
+def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions, several_sources: bool) -> None:
+    """
+    Make `tallies`: one row an answer with what its votes say, or one a vote where conflicts are kept.
+
+        contributions (a1, up), (a1, up), (a1, down)  ->  tallies (a1, label=true, n_votes=3, agreeing=2)
+    """
+    if options.conflicts == "keep":
+        db.execute("UPDATE contributions SET row_key = md5(event_id || answer)::UUID WHERE reason IS NULL")
+        db.execute(
+            """CREATE OR REPLACE TEMP TABLE tallies AS
+            SELECT row_key, answer, event_id, label, rule, rater_kind AS raters, occurred_at AS feedback_at,
+                   count(*) OVER (PARTITION BY answer) AS n_votes, count(*) OVER (PARTITION BY answer, label) AS agreeing
+            FROM contributions WHERE reason IS NULL"""
+        )
+        return
+    twins = options.rules.dedupe == "exact" and count_twins_together(db, "contributions")
+    if twins or several_sources:
+        one_vote_each(db, "contributions")
     db.execute(
-        f"""CREATE OR REPLACE TEMP TABLE votes AS
-        WITH superseded AS ({superseded("kind = 'thumb'")}),
-             voted AS (SELECT v.event_id, v.project, v.target_id, v.rater_kind, v.value, v.occurred_at,
-                              {consent_of("v", "rater_id")} AS vote_consent, l.event_id IS NULL AS is_latest
-                       FROM thumbs v LEFT JOIN superseded l ON l.event_id = v.event_id),
-             answered AS (SELECT c.event_id AS c_id, c.project, c.completion_id, c.form, c.prompt_end, c.response_chars,
-                                 {consent_of("c", "author")} AS answer_consent FROM completions c)
-        SELECT c_id, value, occurred_at, {reason} AS reason
-        FROM (SELECT v.*, a.* EXCLUDE (project) FROM voted v
-              LEFT JOIN answered a ON a.project = v.project AND a.completion_id = v.target_id)"""
+        """CREATE OR REPLACE TEMP TABLE tallies AS
+        SELECT row_key, 2 * ups > n_votes AS label, n_votes, greatest(ups, n_votes - ups) AS agreeing, rule, raters, feedback_at
+        FROM (SELECT row_key, count(*) AS n_votes, count(*) FILTER (label) AS ups, bit_or(rule) AS rule,
+                     bit_or(rater_kind) AS raters, max(occurred_at) AS feedback_at
+              FROM contributions WHERE reason IS NULL GROUP BY row_key)"""
     )
 
 
-def _funnel(db: duckdb.DuckDBPyConnection, names: list[str]) -> Funnel:
-    found = dict(db.execute("SELECT reason, count(*) FROM votes GROUP BY reason").fetchall())
-    split, kept, rows = db.execute(
-        "SELECT coalesce(sum(n_votes) FILTER (2 * ups = n_votes), 0), "
-        "coalesce(sum(n_votes) FILTER (2 * ups <> n_votes), 0), count(*) FILTER (2 * ups <> n_votes) FROM answers"
-    ).fetchone() or (0, 0, 0)
-    dropped = {name: found.get(name, 0) for name in names} | {"split_vote": int(split)}
-    return Funnel(sum(found.values()), dropped, int(kept) - rows, rows)
+def answer_columns(alias: str) -> str:
+    """SQL: what `rows` keeps of the answer for caps, splits and figures."""
+    return (
+        f"{conversation_of(alias)} AS conversation, {alias}.occurred_at AS answered_at, {alias}.prompt_chars, "
+        f"{alias}.response_chars AS completion_chars, "
+        f"{alias}.form = 'rich' OR coalesce(json_array_length({alias}.tools) > 0, false) AS is_rich"
+    )
+
+
+def conversation_of(alias: str) -> str:
+    """SQL: a hash of the conversation; an answer without one stands for itself, by its prompt."""
+    return (
+        f"CASE WHEN {alias}.conversation_id IS NULL THEN {alias}.prompt_hash "
+        f"ELSE md5_number_lower({alias}.project || chr(0) || {alias}.conversation_id) END"
+    )
+
+
+def votes_reason(options: ExportOptions) -> str:
+    """SQL: why a row of `tallies t` is left out for its votes; NULL for what stays."""
+    filters = options.filters
+    steps = {"min_votes": f"t.n_votes < {filters.min_votes}"} if filters.min_votes > 1 else {}
+    if options.conflicts != "keep":
+        steps = {"split_vote": "2 * t.agreeing = t.n_votes"} | steps
+    if options.conflicts == "drop":
+        steps = {"conflict": "t.agreeing < t.n_votes"} | steps
+    if filters.min_agreement > 0:
+        steps["min_agreement"] = f"t.agreeing < {filters.min_agreement} * t.n_votes"
+    whens = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in steps.items())
+    return f"CASE {whens} END" if whens else "NULL::VARCHAR"

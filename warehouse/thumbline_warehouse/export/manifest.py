@@ -1,33 +1,33 @@
-"""The papers of an export: `manifest.json` and the dataset card."""
+"""The papers of an export: `manifest.json`, the dataset card and what the profile's reader needs."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 
 from thumbline._version import __version__
 
-from .funnel import Funnel
-from .options import ExportOptions
+from . import profiles
+from .contributions import RULES
+from .exported import SCHEMA_VERSION
+from .filters import policies
 from .order import Order
-from .snapshot import Snapshot
+from .planning import Planned
+from .statistics import statistics
 from .writer import File
-
-SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known of an export when its files are written."""
 
-    options: ExportOptions
-    snapshot: Snapshot
-    funnel: Funnel
-    order: Order
+    planned: Planned
+    orders: Mapping[str, Order]
     files: Sequence[File]
     columns: dict[str, str]
 
@@ -38,24 +38,30 @@ def manifest(db: duckdb.DuckDBPyConnection, facts: Facts) -> dict[str, Any]:
 
     Holds no time of its own: the same snapshot and options give the same manifest, byte for byte.
     """
+    planned = facts.planned
+    options = planned.options
+    found = statistics(db, options, planned.recipe, planned.funnel)
     return {
         "schema_version": SCHEMA_VERSION,
-        "kind": facts.options.kind,
-        "profile": "trl",
-        "format": facts.options.format,
+        "kind": options.kind,
+        "profile": planned.profile.name,
+        "format": planned.settings.format,
         "tool": {"name": "thumbline", "version": __version__},
-        "options": facts.options.model_dump(),
-        "snapshot": asdict(facts.snapshot),
-        "funnel": facts.funnel.as_dict(),
-        "labels": _labels(db, facts.options),
-        "order": {
-            "equal_completion_neighbours": facts.order.equal_completions,
-            "equal_prompt_neighbours": facts.order.equal_prompts,
-        },
-        "empty_answers": _empty_answers(db, facts.options),
-        "models": _models(db, facts.options),
+        "options": options.as_dict(),
+        "resolved": {"policies": policies(db, options.filters)} if options.filters.on_policy else {},
+        "snapshot": asdict(planned.snapshot),
+        "funnel": planned.funnel.as_dict(),
+        "steps": {step.name: step.why for step in planned.steps},
+        "rules_known": {rule.name: rule.says for rule in RULES if rule.name in _names(found["rules"])},
+        "refused_by_reader": planned.refused,
+        "has_tools_or_images": planned.settings.rich,
+        **found,
+        "order": _order(options.output.order, facts.orders),
+        "split": {**options.split.model_dump(mode="json"), "rows": _rows(facts), "shared": planned.shared},
+        "privacy": {"consent": options.filters.consent, "raters": "pseudonymous ids only; none is on a row"},
         "features": facts.columns,
         "files": [asdict(file) for file in facts.files],
+        "data_sha256": hashlib.sha256("".join(file.sha256 for file in facts.files).encode()).hexdigest(),
     }
 
 
@@ -64,52 +70,79 @@ def to_json(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
+def papers_of(planned: Planned, content: dict[str, Any]) -> dict[str, str]:
+    """Path inside the export -> text of what the profile's reader needs beside the data."""
+    labels = content.get("labels")
+    suggested = content.get("suggested", {})
+    facts = profiles.Facts(
+        kind=planned.options.kind,
+        format=planned.settings.format,
+        files=tuple((file["split"], file["path"]) for file in content["files"]),
+        rows=content["split"]["rows"],
+        settings=planned.settings,
+        labels={name: labels[name] for name in ("desirable", "undesirable")} if labels else None,
+        desirable_weight=suggested.get("desirable_weight", 1.0),
+        undesirable_weight=suggested.get("undesirable_weight", 1.0),
+    )
+    return planned.profile.papers(facts)
+
+
 def card(content: dict[str, Any]) -> str:
     """The dataset card: what `datasets.load_dataset(FOLDER)` reads, and a summary for people."""
-    files = "\n".join(f"    path: {file['path']}" for file in content["files"])
-    dropped = "\n".join(f"| {name} | {count:,} |" for name, count in content["funnel"]["dropped"].items() if count)
-    labels = content["labels"]
-    balance = f"\nDesirable {labels['desirable']:,}, undesirable {labels['undesirable']:,}.\n" if labels else ""
+    files = "\n".join(f"  - split: {file['split']}\n    path: {file['path']}" for file in content["files"])
+    funnel = content["funnel"]
+    dropped = "\n".join(
+        f"| {name}: {content['steps'].get(name, '')} | {count:,} |"
+        for name, count in funnel["dropped"].items()
+        if count
+    )
     # `datasets` keys its cache by the folder's name and this block: a name of the content keeps it from
     # answering with the rows of an earlier export.
     return f"""---
 configs:
-- config_name: {content["kind"]}-{content["files"][0]["sha256"][:12]}
+- config_name: {content["kind"]}-{content["data_sha256"][:12]}
   data_files:
-  - split: train
 {files}
 ---
-# {content["kind"]}: {content["funnel"]["rows"]:,} rows
+# {content["kind"]}: {funnel["rows"]:,} rows
 
 Exported by thumbline {content["tool"]["version"]} from events up to load {content["snapshot"]["load_id"]}
-({content["snapshot"]["first_event"]} to {content["snapshot"]["last_event"]}), in TRL's conversational form.
-{balance}
+({content["snapshot"]["first_event"]} to {content["snapshot"]["last_event"]}), for {content["profile"]}.
+{_balance(content)}
+{", ".join(f"{split} {rows:,}" for split, rows in content["split"]["rows"].items())} rows; {funnel["events_used"]:,} of {funnel["events_seen"]:,} events used.
+
 | left out | events |
 | --- | ---: |
 {dropped or "| nothing | 0 |"}
 
-`manifest.json` holds the options, the whole funnel and the hashes of the files.
+`manifest.json` holds the options, the whole funnel, figures on balance, raters, models, position and length,
+and the hashes of the files.
 """
 
 
-def _labels(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[str, Any]:
-    if options.kind != "kto":
-        return {}
-    up, total = db.execute("SELECT count(*) FILTER (label), count(*) FROM plan").fetchone() or (0, 0)
-    down = total - up
-    return {"desirable": up, "undesirable": down, "majority_share": round(max(up, down) / max(1, total), 4)}
+def _balance(content: dict[str, Any]) -> str:
+    if "labels" not in content:
+        return ""
+    labels, suggested = content["labels"], content["suggested"]
+    return (
+        f"\nDesirable {labels['desirable']:,}, undesirable {labels['undesirable']:,}; suggested weights "
+        f"{suggested['desirable_weight']} and {suggested['undesirable_weight']}.\n"
+    )
 
 
-def _empty_answers(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[str, int]:
-    if options.kind != "pairs":
-        return {}
-    chosen, rejected = db.execute(
-        "SELECT count(*) FILTER (is_chosen_empty), count(*) FILTER (is_rejected_empty) FROM plan"
-    ).fetchone() or (0, 0)
-    return {"chosen": chosen, "rejected": rejected}
+def _rows(facts: Facts) -> dict[str, int]:
+    return {split: len(order.rows) for split, order in facts.orders.items()}
 
 
-def _models(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> list[dict[str, Any]]:
-    model = "model" if options.kind == "kto" else "chosen.model"
-    rows = db.execute(f"SELECT {model} AS name, count(*) FROM plan GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()
-    return [{"name": name, "rows": count} for name, count in rows]
+def _order(name: str, orders: Mapping[str, Order]) -> dict[str, Any]:
+    if name == "none":
+        return {"by": "none"}
+    return {
+        "by": "shuffled",
+        "equal_completion_neighbours": sum(order.equal_completions or 0 for order in orders.values()),
+        "equal_prompt_neighbours": sum(order.equal_prompts or 0 for order in orders.values()),
+    }
+
+
+def _names(rules: Mapping[str, int]) -> set[str]:
+    return {name for joined in rules for name in joined.split("+")}

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Keys: TypeAlias = npt.NDArray[np.uint64]
+Keys: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 Rows: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 Differ: TypeAlias = Callable[[int, int], bool]
 
 # Tries per conflict in the quick repair; what is left goes to the thorough one.
@@ -33,16 +34,17 @@ class Order:
 
     Attributes:
         rows: row numbers in the order in which they are written; shape (n,).
-        equal_completions: neighbours that share a completion; 0 whenever an order without them exists.
+        equal_completions: neighbours that share a completion; 0 whenever an order without them exists. None
+            where rows come as they come.
         equal_prompts: neighbours that share a prompt.
     """
 
     rows: Rows
-    equal_completions: int
-    equal_prompts: int
+    equal_completions: int | None
+    equal_prompts: int | None
 
 
-def arrange(shuffle: Keys, prompts: Keys, completions: Keys) -> Order:
+def arrange(shuffle: Keys, prompts: Keys, completions: Keys, labels: Flags | None = None) -> Order:
     """
     Order rows by their shuffle keys, then keep equal ones apart.
 
@@ -50,8 +52,11 @@ def arrange(shuffle: Keys, prompts: Keys, completions: Keys) -> Order:
         shuffle: a pseudo-random number per row, distinct for distinct rows; shape (n,).
         prompts: hash of each row's prompt; shape (n,).
         completions: hash of each row's completion; shape (n,).
+        labels: each row's label, where every stretch of rows is to have the mix of the whole; shape (n,).
     """
     rows: Rows = np.argsort(shuffle, kind="stable").astype(np.int64)
+    if labels is not None:
+        rows = interleave(rows, labels)
     rows = _swap_apart(rows, prompts, completions)
     if _clashes(rows, prompts, completions).size:
         rows = _rebuild(rows, prompts, completions)
@@ -61,6 +66,27 @@ def arrange(shuffle: Keys, prompts: Keys, completions: Keys) -> Order:
         if _equal(alone, completions) < _equal(rows, completions):
             rows = alone
     return Order(rows, _equal(rows, completions), _equal(rows, prompts))
+
+
+def interleave(rows: Rows, labels: Flags) -> Rows:
+    """
+    Spread each label evenly over the whole, keeping the order within a label.
+
+    A plain shuffle leaves stretches, and with them whole batches, of one label.
+
+        rows [0, 1, 2, 3], labels [True, True, False, False]  ->  [0, 2, 1, 3]
+
+    Args:
+        rows: row numbers in order; shape (n,).
+        labels: label of each row number; shape (n,).
+    """
+    ordered = labels[rows]
+    places = np.empty(len(rows), dtype=np.float64)
+    for label in (True, False):
+        mine = np.flatnonzero(ordered == label)
+        places[mine] = (np.arange(len(mine)) + 0.5) / max(1, len(mine))
+    spread: Rows = rows[np.argsort(places, kind="stable")]
+    return spread
 
 
 def _equal(rows: Rows, keys: Keys) -> int:

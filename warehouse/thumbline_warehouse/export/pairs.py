@@ -1,138 +1,181 @@
 """
-Pairs: one row a decided pick (rule `pick/1`).
+Pairs, and the same with a margin for reward models: one row a preference.
 
     "Capital of France?" answered "Paris." (shown first) and "Lyon.", and a pick of "Paris."
     ->  {"prompt": [{"role": "user", "content": "Capital of France?"}],
          "chosen": [{"role": "assistant", "content": "Paris."}],
          "rejected": [{"role": "assistant", "content": "Lyon."}], "chosen_position": 1, ...}
 
-Ties, both bad and skips give no pair; they are counted apart. Where more than two answers were
-shown, the winner is paired with one other that the seed draws.
-
 An empty answer stays: people did choose between it and the other. The manifest counts such rows.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
 
 import duckdb
 
-from ..views import superseded
-from .funnel import Funnel, Step, reason_case, steps_in_force
-from .kto import answer_sql, prompt_sql
+from . import judgements, preferences
+from .contributions import RULES, make_table, raters_of, rules_of, sources_of
+from .funnel import MATCH_STEPS, ROW_STEPS, RULE_STEPS, Step
+from .judgements import cap_raters, judge
+from .kto import answer_columns, votes_reason
+from .matches import add_evidence, make_labels, match_ratings, match_siblings
 from .options import ExportOptions
-from .recipe import MetadataColumn, consent_of
+from .profiles import Profile
+from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
 
-_STEPS: Final = (
-    Step("superseded", "NOT is_latest", "a later pick by the same rater on the same comparison took its place"),
-    Step("retracted", "outcome = 'retracted'", "the pick was taken back"),
-    Step("tie", "outcome = 'tie'", "no answer was better, both were good"),
-    Step("both_bad", "outcome = 'both_bad'", "no answer was better, both were bad"),
-    Step("skip", "outcome = 'skip'", "the comparison was skipped"),
-    Step(
-        "orphan",
-        "x_id IS NULL OR chosen IS NULL OR rejected IS NULL",
-        "the comparison or one of its answers has not come",
-    ),
-    Step("not_shown", "winner_position IS NULL", "the answer picked is not one of the comparison"),
-    Step("not_human", "rater_kind <> 'human'", "the rater is a model or a rule"),
-    Step("vote_consent", "vote_consent <> 'granted'", "the rater has not given the pick for training"),
-    Step(
-        "answer_consent",
-        "chosen.consent <> 'granted' OR rejected.consent <> 'granted'",
-        "the author has not given the conversation for training",
-    ),
-    Step("different_prompts", "chosen.prompt_hash <> rejected.prompt_hash", "the two answers are to different prompts"),
-    Step(
-        "rich",
-        "chosen.form = 'rich' OR rejected.form = 'rich'",
-        "tool calls, images or other parts, which this profile cannot carry",
-    ),
-    Step(
-        "prompt_end",
-        "coalesce(chosen.prompt_end, '') NOT IN ('user', 'tool')",
-        "the prompt does not end with the user or a tool",
-    ),
-    Step("identical", "chosen.response_hash = rejected.response_hash", "the two answers are the same"),
-)
-_EXAMPLE_ID: Final = "sha256('pairs' || chr(0) || project || chr(0) || target_id || chr(0) || rater_id)"
+_DIRECT = ("pick", "ranking", "edit")
 
 
 class Pairs:
-    """The recipe of `pairs`."""
+    """
+    The recipe of `pairs` and `reward`.
+
+    Args:
+        options: the export's.
+    """
 
     metadata = (
         MetadataColumn("example_id", "VARCHAR", "p.example_id"),
         MetadataColumn("conversation_id", "VARCHAR", "p.conversation_id"),
-        MetadataColumn("source", "VARCHAR", "'pick'"),
-        MetadataColumn("rule", "VARCHAR", "'pick/1'"),
-        MetadataColumn("chosen_model", "VARCHAR", "p.chosen.model"),
-        MetadataColumn("rejected_model", "VARCHAR", "p.rejected.model"),
-        MetadataColumn("chosen_policy", "VARCHAR", "p.chosen.policy"),
-        MetadataColumn("rejected_policy", "VARCHAR", "p.rejected.policy"),
-        MetadataColumn("chosen_position", "BIGINT", "p.winner_position"),
-        MetadataColumn("shown_answers", "BIGINT", "p.shown_answers"),
+        MetadataColumn("source", "VARCHAR", sources_of("p.rule")),
+        MetadataColumn("rule", "VARCHAR", rules_of("p.rule")),
+        MetadataColumn("raters", "VARCHAR", raters_of("p.raters")),
+        MetadataColumn("chosen_model", "VARCHAR", "c.model"),
+        MetadataColumn("rejected_model", "VARCHAR", "d.model"),
+        MetadataColumn("chosen_policy", "VARCHAR", "c.policy"),
+        MetadataColumn("rejected_policy", "VARCHAR", "d.policy"),
+        MetadataColumn("n_votes", "BIGINT", "p.n_votes"),
+        MetadataColumn("agreement", "DOUBLE", "p.agreement"),
+        MetadataColumn("chosen_position", "BIGINT", "p.position"),
+        MetadataColumn("shown_answers", "BIGINT", "p.shown"),
         MetadataColumn("strength", "BIGINT", "p.strength"),
         MetadataColumn("scale", "BIGINT", "p.scale"),
-        MetadataColumn("feedback_ts_ms", "BIGINT", "p.feedback_ts_ms"),
+        MetadataColumn("feedback_ts_ms", "BIGINT", "epoch_ms(p.feedback_at)"),
     )
 
-    def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        steps = steps_in_force(_STEPS, options)
-        _make_votes(db, reason_case(steps), options.seed)
-        db.execute(
-            f"""CREATE OR REPLACE TEMP TABLE plan AS
-               SELECT row_number() OVER () - 1 AS row, md5_number_lower('{options.seed}' || {_EXAMPLE_ID}) AS shuffle, chosen, rejected, winner_position, shown_answers, strength, scale,
-                      coalesce(conversation_id, chosen.conversation_id) AS conversation_id,
-                      epoch_ms(occurred_at) AS feedback_ts_ms,
-                      coalesce(chosen.response_chars, 0) = 0 AS is_chosen_empty,
-                      coalesce(rejected.response_chars, 0) = 0 AS is_rejected_empty,
-                      {_EXAMPLE_ID} AS example_id,
-                      chosen.prompt_hash AS prompt_hash, chosen.response_hash AS completion_hash
-               FROM votes WHERE reason IS NULL"""
-        )
-        found = dict(db.execute("SELECT reason, count(*) FROM votes GROUP BY reason").fetchall())
-        dropped = {step.name: found.get(step.name, 0) for step in steps}
-        return Funnel(sum(found.values()), dropped, 0, found.get(None, 0))
+    answers = "[p.chosen, p.rejected]"
+
+    def __init__(self, options: ExportOptions) -> None:
+        self._options = options
+
+    def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
+        options = self._options
+        make_table(db, preferences.COLUMNS)
+        steps = preferences.prefer(db, options, profile, [s for s in options.sources if s in _DIRECT])
+        steps += self._match(db, profile)
+        cap_raters(db, options, "contributions")
+        if options.conflicts != "keep":
+            _count_together(db)
+        _tally(db, options.conflicts == "keep")
+        self._make_rows(db)
+        _drop_duplicates(db)
+        return [*dict.fromkeys(steps), *RULE_STEPS, *MATCH_STEPS, *ROW_STEPS]
 
     def text_sources(self) -> str:
         return (
-            "plan p JOIN events c ON c.event_id = p.chosen.event_id AND c.kind = 'completion' "
-            "JOIN events d ON d.event_id = p.rejected.event_id AND d.kind = 'completion'"
+            "plan p JOIN events c ON c.event_id = p.chosen AND c.kind IN ('completion', 'edit') "
+            "JOIN events d ON d.event_id = p.rejected AND d.kind = 'completion'"
         )
 
-    def text_columns(self) -> dict[str, str]:
-        return {"prompt": prompt_sql("c"), "chosen": answer_sql("c"), "rejected": answer_sql("d")}
+    def text_columns(self, rich: bool) -> dict[str, str]:
+        # The prompt is that of the answer that was not preferred: an edit has none of its own.
+        columns = {"prompt": prompt_sql("d", rich), "chosen": answer_sql("c", rich), "rejected": answer_sql("d", rich)}
+        if self._options.kind == "reward":
+            columns["margin"] = "to_json(p.margin)::VARCHAR" if self._options.output.margin == "strength" else "'0.0'"
+        return columns | ({"tools": tools_sql("d")} if rich else {})
 
-    def text_types(self) -> dict[str, str]:
-        messages = "STRUCT(role VARCHAR, content VARCHAR)[]"
-        return {"prompt": messages, "chosen": messages, "rejected": messages}
+    def _match(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> list[Step]:
+        options = self._options
+        judged = [s for s in ("thumb", "rating") if s in options.sources]
+        if "regenerate" in options.sources and "thumb" not in judged:
+            judged.append("thumb")
+        if not judged:
+            return []
+        db.execute("CREATE OR REPLACE TEMP TABLE judged AS SELECT * FROM contributions WHERE false")
+        for name, type_ in judgements.COLUMNS.items():
+            db.execute(f"ALTER TABLE judged ADD COLUMN {name} {type_}")
+        steps = judge(db, options, profile, judged, "judged")
+        make_labels(db)
+        if "regenerate" in options.sources:
+            steps += preferences.prefer(db, options, profile, ["regenerate"])
+            add_evidence(db)
+        if "thumb" in options.sources:
+            match_siblings(db, options)
+        if "rating" in options.sources:
+            match_ratings(db, options)
+        return steps
+
+    def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
+        name = "CASE " + " ".join(f"WHEN t.rule & {1 << i} > 0 THEN '{r.name}'" for i, r in enumerate(RULES)) + " END"
+        key = f"sha256('pairs' || chr(0) || d.project || chr(0) || {name} || chr(0) || t.example)"
+        db.execute(
+            f"""CREATE OR REPLACE TEMP TABLE rows AS
+            SELECT t.*, c.response_hash AS completion_hash, d.prompt_hash, {answer_columns("d")},
+                   coalesce(c.response_chars, 0) AS chosen_chars, coalesce(d.response_chars, 0) AS rejected_chars,
+                   c.form = 'rich' AS is_chosen_rich, round(t.agreeing / t.n_votes, 4) AS agreement,
+                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
+            FROM tallies t JOIN events c ON c.event_id = t.chosen AND c.kind IN ('completion', 'edit')
+            JOIN events d ON d.event_id = t.rejected AND d.kind = 'completion'"""
+        )
+        db.execute("UPDATE rows SET is_rich = true WHERE is_chosen_rich")
 
 
-def _make_votes(db: duckdb.DuckDBPyConnection, reason: str, seed: int) -> None:
-    # The opponent: of the others, the one whose hash with seed, comparison and rater is lowest.
-    drawn = (
-        f"list_sort(list_transform(list_filter(x.completion_ids, lambda i: i <> v.winner_id), "
-        f"lambda i: {{'h': md5('{seed}' || chr(0) || v.target_id || chr(0) || v.rater_id || chr(0) || i), 'i': i}}))[1].i"
+def _count_together(db: duckdb.DuckDBPyConnection) -> None:
+    """Give all votes on the same two answers one row: that of the side that most of them are for."""
+    db.execute(
+        """CREATE OR REPLACE TEMP TABLE winners AS
+        WITH sides AS (SELECT pair_key, chosen_key, count(*) AS votes, min(event_id) AS first_vote FROM contributions
+                       WHERE reason IS NULL AND pair_key IS NOT NULL GROUP BY ALL),
+             best AS (SELECT * FROM sides QUALIFY row_number() OVER (PARTITION BY pair_key ORDER BY votes DESC, first_vote) = 1)
+        SELECT b.pair_key, b.chosen_key, c.row_key, c.chosen, c.rejected
+        FROM best b JOIN contributions c ON c.event_id = b.first_vote AND c.pair_key = b.pair_key AND c.reason IS NULL"""
     )
     db.execute(
-        f"""CREATE OR REPLACE TEMP TABLE votes AS
-        WITH superseded AS ({superseded("kind = 'pick'")}),
-             answers AS (SELECT project, completion_id,
-                                {{'event_id': event_id, 'form': form, 'prompt_end': prompt_end, 'prompt_hash': prompt_hash,
-                                 'response_hash': response_hash, 'response_chars': response_chars, 'model': model,
-                                 'policy': policy, 'conversation_id': conversation_id,
-                                 'consent': {consent_of("c", "author")}}} AS answer
-                         FROM completions c),
-             picked AS (SELECT v.event_id, v.project, v.target_id, v.rater_id, v.rater_kind, v.outcome, v.winner_id, v.strength,
-                               v.scale, v.occurred_at, coalesce(v.conversation_id, x.conversation_id) AS conversation_id, {consent_of("v", "rater_id")} AS vote_consent,
-                               l.event_id IS NULL AS is_latest, x.event_id AS x_id, len(x.completion_ids) AS shown_answers,
-                               list_position(x.completion_ids, v.winner_id) AS winner_position, {drawn} AS opponent_id
-                        FROM picks v LEFT JOIN superseded l ON l.event_id = v.event_id
-                        LEFT JOIN comparisons x ON x.project = v.project AND x.comparison_id = v.target_id)
-        SELECT *, {reason} AS reason
-        FROM (SELECT v.*, a.answer AS chosen, b.answer AS rejected FROM picked v
-              LEFT JOIN answers a ON a.project = v.project AND a.completion_id = v.winner_id
-              LEFT JOIN answers b ON b.project = v.project AND b.completion_id = v.opponent_id)"""
+        """UPDATE contributions SET row_key = w.row_key, agrees = contributions.chosen_key = w.chosen_key, chosen = w.chosen,
+        rejected = w.rejected, example = 'votes' || chr(0) || w.chosen || chr(0) || w.rejected
+        FROM winners w WHERE w.pair_key = contributions.pair_key AND contributions.reason IS NULL"""
+    )
+
+
+def _tally(db: duckdb.DuckDBPyConnection, keeps: bool) -> None:
+    """
+    Make `tallies`: one row a pair, with the votes on its two answers (ties among them).
+
+        contributions (p1, chosen a), (p1, chosen a), (p1, tie)  ->  tallies (p1, n_votes=3, agreeing=2)
+    """
+    db.execute(
+        """CREATE OR REPLACE TEMP TABLE pair_votes AS SELECT pair_key, count(*) AS votes FROM contributions
+        WHERE pair_key IS NOT NULL AND (reason IS NULL OR reason = 'tie') GROUP BY 1"""
+    )
+    db.execute(
+        """CREATE OR REPLACE TEMP TABLE side_votes AS SELECT pair_key, chosen_key, count(*) AS votes FROM contributions
+        WHERE pair_key IS NOT NULL AND reason IS NULL GROUP BY ALL"""
+    )
+    side = "s.votes" if keeps else "NULL"
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE tallies AS
+        WITH made AS (
+            SELECT row_key, any_value(chosen) AS chosen, any_value(rejected) AS rejected, any_value(example) AS example,
+                   any_value(conversation_id ORDER BY event_id) AS conversation_id, any_value(pair_key) AS pair_key,
+                   any_value(chosen_key) AS chosen_key, bit_or(rule) AS rule, bit_or(rater_kind) AS raters,
+                   any_value(rater ORDER BY event_id) AS rater, max(occurred_at) AS feedback_at,
+                   avg(margin) FILTER (agrees) AS margin, any_value(position ORDER BY event_id) FILTER (agrees) AS position,
+                   any_value(shown ORDER BY event_id) AS shown, any_value(strength ORDER BY event_id) FILTER (agrees) AS strength,
+                   any_value(scale ORDER BY event_id) FILTER (agrees) AS scale, count(*) AS votes, count(*) FILTER (agrees) AS agreeing
+            FROM contributions WHERE reason IS NULL GROUP BY row_key)
+        SELECT m.* EXCLUDE (votes, agreeing, margin), coalesce(m.margin, 0) AS margin, true AS label,
+               coalesce(p.votes, m.votes) AS n_votes, coalesce({side}, m.agreeing) AS agreeing
+        FROM made m LEFT JOIN pair_votes p ON p.pair_key = m.pair_key
+        LEFT JOIN side_votes s ON s.pair_key = m.pair_key AND s.chosen_key = m.chosen_key"""
+    )
+
+
+def _drop_duplicates(db: duckdb.DuckDBPyConnection) -> None:
+    """The same two answers by the same rater, or found by two rules, make one row: that of the first rule."""
+    db.execute(
+        """UPDATE rows SET reason = 'duplicate' WHERE reason IS NULL AND row_key IN (
+        SELECT row_key FROM rows WHERE reason IS NULL
+        QUALIFY row_number() OVER (PARTITION BY chosen, rejected, CASE WHEN rule < 256 THEN rater END ORDER BY rule, shuffle, row_key) > 1)"""
     )

@@ -1,20 +1,23 @@
 """
-What the kinds of export have in common: a plan of narrow columns, and the SQL of a row's line.
+What the kinds of export have in common.
 
-A recipe first makes the table `plan`, one row for each row to come, without any text; order,
-lengths and checks are worked out on it. The texts are read once, at the end.
+A recipe fills two tables without any text: `contributions` (contributions.py) and `rows`, one row for
+each row to come or left out. Caps, splits, order and figures are worked out on them. The texts are
+read once, at the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import duckdb
 
-from ..schema import quoted
-from .funnel import Funnel
+from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
+from .funnel import Step
 from .options import ExportOptions
+from .profiles import Profile
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class MetadataColumn:
     Attributes:
         name: its name; none that a trainer gives a meaning to.
         type: its DuckDB type: VARCHAR, BIGINT, DOUBLE or BOOLEAN.
-        sql: its value, over the plan `p`; NULL becomes '' or 0.
+        sql: its value, over the plan `p` and the events of the texts; NULL becomes '' or 0.
     """
 
     name: str
@@ -47,55 +50,74 @@ class Recipe(Protocol):
         """Columns beside what the trainer reads."""
         ...
 
-    def make_plan(self, db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Funnel:
-        """
-        Make the table `plan` and say what was left out.
+    @property
+    def answers(self) -> str:
+        """SQL: event ids of a row's answers as a list, over `p`, a row of `plan` or `rows`."""
+        ...
 
-        It has, beside the recipe's own columns: `row` (0..n-1), `shuffle` (the seed's draw for the row),
-        `prompt_hash` and `completion_hash` (what neighbours must not share).
+    def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
+        """
+        Make `contributions` and `rows`; gives the steps taken, in order.
+
+        `rows` has, beside the recipe's own columns: `row_key`, `reason` (NULL for what stays), `example_id`,
+        `shuffle` (the seed's draw), `prompt_hash` and `completion_hash` (what neighbours must not share),
+        `conversation` (a hash), `answered_at`, `feedback_at`, `n_votes`, `agreement`, `prompt_chars`,
+        `completion_chars`, `is_rich`, `rule` and `raters` (bits), `label`.
         """
         ...
 
     def text_sources(self) -> str:
-        """SQL of the FROM clause that brings the texts to the plan `p`."""
+        """SQL of the FROM clause that brings the events with the texts to the plan `p`."""
         ...
 
-    def text_columns(self) -> dict[str, str]:
+    def text_columns(self, rich: bool) -> dict[str, str]:
         """JSON field -> SQL arguments of concat() that make its JSON text, in the order of the row."""
         ...
 
-    def text_types(self) -> dict[str, str]:
-        """Field -> its DuckDB type when the row is read back as a table."""
-        ...
 
-
-def line_sql(recipe: Recipe, options: ExportOptions) -> str:
+def line_sql(recipe: Recipe, options: ExportOptions, rich: bool) -> str:
     """
-    SQL of a row as one line of JSON with its line break, put together from JSON that is there already.
+    SQL of a canonical row as one line of JSON with its line break, put together from JSON that is there already.
 
     None of the parts may be NULL: concat() passes over it.
 
         {"prompt":[...],"completion":[...],"label":true,"example_id":"3f…","model":"acme-7b",...}
     """
-    fields = dict(recipe.text_columns())
-    if options.metadata:
+    fields = dict(recipe.text_columns(rich))
+    if options.output.metadata:
         fields |= {column.name: f"to_json({column.never_null})::VARCHAR" for column in recipe.metadata}
     parts = [f"'{',' if i else '{'}\"{name}\":', {sql}" for i, (name, sql) in enumerate(fields.items())]
     # concat() copies each text once, where a chain of || copies it at every step.
     return f"concat({', '.join(parts)}, '}}', chr(10))"
 
 
-def columns_of(recipe: Recipe, options: ExportOptions) -> dict[str, str]:
-    """Field -> DuckDB type of a whole row, in order."""
-    types = dict(recipe.text_types())
-    if options.metadata:
-        types |= {column.name: column.type for column in recipe.metadata}
-    return types
+def metadata_types(recipe: Recipe, options: ExportOptions) -> dict[str, str]:
+    """Metadata field -> DuckDB type, in order; empty where none is written."""
+    return {column.name: column.type for column in recipe.metadata} if options.output.metadata else {}
 
 
-def consent_of(alias: str, person: str) -> str:
-    """SQL: the consent in force: the person's latest word, else the event's own."""
-    return (
-        f"coalesce((SELECT k.training_consent FROM current_consents k WHERE k.project = {alias}.project "
-        f"AND k.person_id = {alias}.{quoted(person)}), {alias}.training_consent)"
-    )
+def prompt_sql(alias: str, rich: bool) -> str:
+    """SQL: the prompt as a JSON list: canonical, or as it was where it holds more than text."""
+    rewritten = canonical_list(parsed_list(f"{alias}.messages"))
+    return _as_stored(alias, "messages", rewritten, rich)
+
+
+def answer_sql(alias: str, rich: bool) -> str:
+    """SQL arguments of concat(): the answer as a JSON list of one message."""
+    rewritten = canonical_one(parsed_one(f"{alias}.response"))
+    return f"'[', {_as_stored(alias, 'response', rewritten, rich)}, ']'"
+
+
+def tools_sql(alias: str) -> str:
+    """SQL: the tool definitions as JSON; `null` where there are none."""
+    return f"coalesce({alias}.tools::VARCHAR, 'null')"
+
+
+def shuffle_of(seed: int, example_id: str) -> str:
+    """SQL: the seed's draw for a row: a number of 64 bits."""
+    return f"md5_number_lower('{seed}' || {example_id})"
+
+
+def _as_stored(alias: str, column: str, rewritten: str, rich: bool) -> str:
+    stored = "('canonical', 'rich')" if rich else "('canonical')"
+    return f"CASE WHEN {alias}.form IN {stored} THEN {alias}.{column}::VARCHAR ELSE {rewritten}::VARCHAR END"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,34 +15,29 @@ import numpy as np
 from ..connect import ConnectionSettings, connect
 from ..urls import WarehouseUrl
 from . import manifest as papers
-from .errors import ExportError, NothingToExport, OneLabelOnly
+from .convert import convert_lines, for_split
+from .errors import ExportError
+from .exported import Export
 from .funnel import Funnel
-from .kto import Kto
 from .options import ExportOptions
-from .order import Order, arrange
-from .pairs import Pairs
-from .recipe import Recipe, columns_of, line_sql
-from .snapshot import use_snapshot
-from .writer import File, Progress, describe, write_jsonl, write_parquet
+from .order import Order, Rows, arrange
+from .planning import Planned, check, lines_of, plan
+from .recipe import metadata_types
+from .splits import NAMES
+from .writer import File, Progress, Target, describe, write_ids, write_ordered, write_parquet, write_unordered
 
 # An export may run beside a loader on a small machine: DuckDB spills what does not fit.
-_CONNECTION = ConnectionSettings(memory_limit="512MB")
+CONNECTION = ConnectionSettings(memory_limit="512MB")
 
 
 @dataclass(frozen=True)
-class Export:
-    """
-    A finished export.
+class _Work:
+    """What the steps of one export share."""
 
-    Attributes:
-        folder: where it lies.
-        manifest: what is in its `manifest.json`.
-        funnel: what was left out.
-    """
-
+    db: duckdb.DuckDBPyConnection
+    planned: Planned
     folder: Path
-    manifest: dict[str, Any]
-    funnel: Funnel
+    progress: Progress
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -54,7 +49,7 @@ def export(
     out: str | Path,
     options: ExportOptions,
     progress: Progress = _silent,
-    connection: ConnectionSettings = _CONNECTION,
+    connection: ConnectionSettings = CONNECTION,
 ) -> Export:
     """
     Export one kind into a folder that does not exist yet; it appears whole or not at all.
@@ -69,6 +64,7 @@ def export(
         connection: what DuckDB may use.
 
     Raises:
+        BadOption: options that do not go together.
         NothingToExport: no row is left.
         OneLabelOnly: all rows of a `kto` export have one label, and that was not allowed.
         ExportError: the folder exists, or the snapshot does not.
@@ -78,69 +74,118 @@ def export(
         raise ExportError(f"{folder} is there already: choose another folder or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        work = Path(scratch) / "export"
+        made = Path(scratch) / "export"
         spill = ConnectionSettings(connection.memory_limit, connection.threads, str(Path(scratch) / "spill"))
         with closing(connect(url, read_only=True, settings=spill)) as db:
-            made = _make(db, work, options, progress)
-        work.chmod(0o755)
+            progress("choosing rows", 0, 0)
+            planned = plan(db, options)
+            check(db, planned)
+            _write(_Work(db, planned, made, progress))
+        made.chmod(0o755)
         if folder.exists():
             folder.rmdir()
-        shutil.move(work, folder)
-    return Export(folder, made.manifest, made.funnel)
+        shutil.move(made, folder)
+    return Export(folder)
 
 
-def _make(db: duckdb.DuckDBPyConnection, work: Path, options: ExportOptions, progress: Progress) -> Export:
-    (work / "data").mkdir(parents=True)
-    snapshot = use_snapshot(db, options.snapshot, options.project)
-    # Named, so that asking for this snapshot later gives the same manifest.
-    options = options.model_copy(update={"snapshot": snapshot.load_id})
-    # Rows find their place by their number, whatever order DuckDB gives them in.
-    db.execute("SET preserve_insertion_order = false")
-    progress("choosing rows", 0, 0)
-    recipe = _recipe(options)
-    funnel = recipe.make_plan(db, options)
-    _check(db, funnel, options)
-    order = _arrange(db)
-    columns = columns_of(recipe, options)
-    file = _write(db, recipe, options, order, work, progress)
-    facts = papers.Facts(options, snapshot, funnel, order, [file], columns)
-    content = papers.manifest(db, facts)
-    (work / "manifest.json").write_text(papers.to_json(content), encoding="utf-8")
-    (work / "README.md").write_text(papers.card(content), encoding="utf-8")
-    return Export(work, content, funnel)
+@contextmanager
+def opened(url: WarehouseUrl, connection: ConnectionSettings = CONNECTION) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that may read the warehouse and spill; nothing of it stays."""
+    with tempfile.TemporaryDirectory(prefix="thumbline-plan-") as scratch:
+        spill = ConnectionSettings(connection.memory_limit, connection.threads, scratch)
+        with closing(connect(url, read_only=True, settings=spill)) as db:
+            yield db
 
 
-def _recipe(options: ExportOptions) -> Recipe:
-    return Kto() if options.kind == "kto" else Pairs()
+@contextmanager
+def planned_export(
+    url: WarehouseUrl, options: ExportOptions, connection: ConnectionSettings = CONNECTION
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Planned]]:
+    """The rows that an export would have, and the connection with their tables; nothing is written."""
+    with opened(url, connection) as db:
+        yield db, plan(db, options)
 
 
-def _check(db: duckdb.DuckDBPyConnection, funnel: Funnel, options: ExportOptions) -> None:
-    if not funnel.rows:
-        raise NothingToExport(f"no row is left:\n{funnel}")
-    if options.kind == "kto" and not options.allow_one_label:
-        (labels,) = db.execute("SELECT count(DISTINCT label) FROM plan").fetchone() or (0,)
-        if labels < 2:
-            raise OneLabelOnly("all rows have the same label; --allow-one-label exports them all the same")
+def preview(url: WarehouseUrl, options: ExportOptions, connection: ConnectionSettings = CONNECTION) -> Funnel:
+    """What an export would leave out, without writing anything."""
+    with planned_export(url, options, connection) as (_, planned):
+        return planned.funnel
 
 
-def _arrange(db: duckdb.DuckDBPyConnection) -> Order:
-    found = db.execute("SELECT row, shuffle, prompt_hash, completion_hash FROM plan ORDER BY row").fetchnumpy()
-    shuffle, prompts, completions = (
-        np.asarray(found[name]).astype(np.uint64) for name in ("shuffle", "prompt_hash", "completion_hash")
-    )
-    return arrange(shuffle, prompts, completions)
+def _write(work: _Work) -> None:
+    (work.folder / "data").mkdir(parents=True)
+    orders = _orders(work.db, work.planned)
+    _write_canonical(work, orders)
+    files = [_finish(work, split, len(order.rows)) for split, order in orders.items()]
+    if not _rows_have_ids(work.planned):
+        ids = work.folder / "example_ids"
+        ids.mkdir()
+        for split, order in orders.items():
+            write_ids(work.db, order.rows, ids / f"{split}.txt")
+    content = papers.manifest(work.db, papers.Facts(work.planned, orders, files, _columns(work.planned)))
+    texts = papers.papers_of(work.planned, content)
+    for path, text in {"manifest.json": papers.to_json(content), "README.md": papers.card(content), **texts}.items():
+        (work.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (work.folder / path).write_text(text, encoding="utf-8")
 
 
-def _write(
-    db: duckdb.DuckDBPyConnection, recipe: Recipe, options: ExportOptions, order: Order, work: Path, progress: Progress
-) -> File:
-    lines = f"SELECT p.row AS row, {line_sql(recipe, options)} AS line FROM {recipe.text_sources()}"
-    jsonl = work / "data" / "train.jsonl"
-    digest = write_jsonl(db, lines, order.rows, jsonl, progress)
-    rows = len(order.rows)
-    if options.format == "jsonl":
-        return File("data/train.jsonl", rows, jsonl.stat().st_size, digest)
-    parquet = work / "data" / "train-00000-of-00001.parquet"
-    write_parquet(db, jsonl, columns_of(recipe, options), parquet, rows, progress)
-    jsonl.unlink()
-    return describe(parquet, work, rows)
+def _orders(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, Order]:
+    """Split -> the order of its rows; splits without rows are left out: `datasets` refuses an empty file."""
+    present = [row[0] for row in db.execute("SELECT DISTINCT split FROM plan ORDER BY split").fetchall()]
+    return {NAMES[split]: _arrange(db, planned, split) for split in present}
+
+
+def _arrange(db: duckdb.DuckDBPyConnection, planned: Planned, split: int) -> Order:
+    if planned.options.output.order == "none":
+        (count,) = db.execute(f"SELECT count(*) FROM plan WHERE split = {split}").fetchone() or (0,)
+        return Order(np.arange(count, dtype=np.int64), None, None)
+    # Half of each hash: it halves the memory, and a chance likeness only keeps two rows apart.
+    found = db.execute(
+        "SELECT row, shuffle, (prompt_hash >> 32)::UINTEGER AS prompts, (coalesce(completion_hash, 0) >> 32)::UINTEGER AS completions, "
+        f"label FROM plan WHERE split = {split}"
+    ).fetchnumpy()
+    numbers: Rows = np.asarray(found["row"], dtype=np.int64)
+    prompts, completions = (np.asarray(found[name], dtype=np.uint32) for name in ("prompts", "completions"))
+    labels = np.asarray(found["label"], dtype=np.bool_) if planned.options.kind == "kto" else None
+    order = arrange(np.asarray(found["shuffle"], dtype=np.uint64), prompts, completions, labels)
+    return Order(numbers[order.rows], order.equal_completions, order.equal_prompts)
+
+
+def _write_canonical(work: _Work, orders: dict[str, Order]) -> None:
+    data = work.folder / "data"
+    if work.planned.options.output.order == "none":
+        paths = [data / f"{split}.jsonl" for split in orders]
+        # Splits without rows have no file.
+        numbers = ", ".join(f"WHEN {NAMES.index(split)} THEN {i}" for i, split in enumerate(orders))
+        lines = lines_of(work.planned, f"CASE p.split {numbers} END AS split")
+        write_unordered(work.db, lines, paths, work.planned.funnel.rows, work.progress)
+        return
+    targets = [Target(data / f"{split}.jsonl", order.rows) for split, order in orders.items()]
+    write_ordered(work.db, lines_of(work.planned), targets, work.progress)
+
+
+def _finish(work: _Work, split: str, rows: int) -> File:
+    """Turn a split's canonical rows into the profile's, in the format asked for."""
+    planned = work.planned
+    path = work.folder / "data" / f"{split}.jsonl"
+    if not planned.profile.is_plain(planned.settings):
+        work.progress("converting rows", 0, rows)
+        canonical = path.rename(path.with_suffix(".canonical"))
+        path = path.with_suffix(f".{'json' if planned.settings.format == 'json' else 'jsonl'}")
+        convert_lines(canonical, path, planned.profile, for_split(planned.settings, split))
+        canonical.unlink()
+    if planned.settings.format == "parquet":
+        lines, path = path, path.with_name(f"{split}-00000-of-00001.parquet")
+        columns = planned.profile.columns(planned.settings)
+        write_parquet(work.db, lines, _columns(planned), columns, path, work.progress)
+        lines.unlink()
+    return describe(path, work.folder, split, rows)
+
+
+def _columns(planned: Planned) -> dict[str, str]:
+    metadata = metadata_types(planned.recipe, planned.options) if planned.profile.keeps_metadata else {}
+    return planned.profile.types(planned.settings) | metadata
+
+
+def _rows_have_ids(planned: Planned) -> bool:
+    return planned.options.output.metadata and planned.profile.keeps_metadata

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..schema import quoted
 from .errors import ExportError
 from .order import Rows
 
@@ -41,40 +44,108 @@ class File:
 
     Attributes:
         path: below the export's folder.
+        split: train, validation or test.
         rows: rows in it.
         bytes: its size.
         sha256: its hash.
     """
 
     path: str
+    split: str
     rows: int
     bytes: int
     sha256: str
 
 
-def write_jsonl(db: duckdb.DuckDBPyConnection, lines: str, order: Rows, path: Path, progress: Progress) -> str:
+@dataclass(frozen=True)
+class Target:
+    """
+    A file to write.
+
+    Attributes:
+        path: where.
+        rows: numbers of its rows in the order to write; shape (n,).
+    """
+
+    path: Path
+    rows: Rows
+
+
+def write_ordered(db: duckdb.DuckDBPyConnection, lines: str, targets: Sequence[Target], progress: Progress) -> None:
     """
     Write lines in order.
 
     Args:
         db: where to read.
-        lines: SQL that gives columns `row` (0..n-1) and `line` (with its line break), in any order.
-        order: row numbers in the order to write; shape (n,).
-        path: the file to make.
+        lines: SQL that gives columns `row` and `line` (with its line break), in any order.
+        targets: the files; each row number 0..n-1 is in one of them.
         progress: told (what, done, all).
-
-    Returns:
-        SHA-256 of the file, in hex.
     """
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order))
-    with tempfile.TemporaryDirectory(prefix="parts-", dir=path.parent) as folder:
-        parts = _distribute(db, lines, places, Path(folder), progress)
-        return _assemble(parts, path, progress, len(order))
+    order = np.concatenate([target.rows for target in targets])
+    places = np.empty(len(order), dtype=np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    ends = np.cumsum([len(target.rows) for target in targets])
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=targets[0].path.parent) as folder:
+        parts = _distribute(db, lines, places, ends, Path(folder), progress)
+        for target in targets:
+            mine = parts[: -(-len(target.rows) // parts[0].capacity)]
+            parts = parts[len(mine) :]
+            _assemble(mine, target.path, progress, len(order))
+
+
+def write_unordered(
+    db: duckdb.DuckDBPyConnection, lines: str, paths: Sequence[Path], rows: int, progress: Progress
+) -> None:
+    """
+    Write lines as they come.
+
+    Args:
+        db: where to read.
+        lines: SQL that gives columns `split` (an index into the paths) and `line` (with its line break).
+        paths: the file of each split.
+        rows: how many there are.
+        progress: told (what, done, all).
+    """
+    done = 0
+    with ExitStack() as stack, ThreadPoolExecutor(1) as behind:
+        files = [stack.enter_context(path.open("wb", buffering=0)) for path in paths]
+        written: Future[None] | None = None
+        db.execute("SET arrow_large_buffer_size = true")
+        for batch in db.execute(f"SELECT split, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
+            if written is not None:
+                written.result()
+            written = behind.submit(_write_batch, files, batch)
+            done += batch.num_rows
+            progress("writing rows", done, rows)
+        if written is not None:
+            written.result()
+    if done != rows:
+        raise ExportError(f"{done} of {rows} rows were read")
+
+
+def _write_batch(files: Sequence[FileIO], batch: pa.RecordBatch) -> None:
+    splits = batch.column(0).to_numpy()
+    for number, file in enumerate(files):
+        mine = np.flatnonzero(splits == number)
+        if len(mine):
+            lines = batch.column(1) if len(mine) == len(splits) else batch.column(1).take(pa.array(mine))
+            bounds, texts = _texts(lines)
+            write_all(file, texts[bounds[0] :])
+
+
+def write_all(file: FileIO, data: memoryview) -> None:
+    """Write every byte: an unbuffered file may take fewer at once."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def write_parquet(
-    db: duckdb.DuckDBPyConnection, jsonl: Path, columns: dict[str, str], path: Path, rows: int, progress: Progress
+    db: duckdb.DuckDBPyConnection,
+    jsonl: Path,
+    types: dict[str, str],
+    columns: dict[str, str],
+    path: Path,
+    progress: Progress,
 ) -> None:
     """
     Write the rows of a JSON Lines file as Parquet with an explicit schema and fixed row groups.
@@ -82,15 +153,16 @@ def write_parquet(
     Args:
         db: what reads the file.
         jsonl: the rows in order.
-        columns: column -> DuckDB type.
+        types: field -> DuckDB type.
+        columns: field -> SQL of its column, where it is not the field itself.
         path: the file to make.
-        rows: how many there are.
         progress: told (what, done, all).
     """
-    listed = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
+    listed = ", ".join(f"{text_literal(name)}: {text_literal(type_)}" for name, type_ in types.items())
+    selected = ", ".join(f"{columns.get(name, quoted(name))} AS {quoted(name)}" for name in types)
     db.execute("SET preserve_insertion_order = true")
     reader = db.execute(
-        f"SELECT * FROM read_json('{str(jsonl).replace(chr(39), chr(39) * 2)}', format = 'newline_delimited', "
+        f"SELECT {selected} FROM read_json({text_literal(str(jsonl))}, format = 'newline_delimited', "
         f"columns = {{{listed}}}, maximum_object_size = 104857600)"
     ).to_arrow_reader(_ROWS_PER_BATCH)
     schema = _not_null(reader.schema)
@@ -99,16 +171,33 @@ def write_parquet(
         for table in _row_groups(reader, schema):
             writer.write_table(table, row_group_size=_ROW_GROUP)
             done += table.num_rows
-            progress("writing Parquet", done, rows)
+            progress("writing Parquet", done, 0)
 
 
-def describe(path: Path, folder: Path, rows: int) -> File:
+def write_ids(db: duckdb.DuckDBPyConnection, order: Rows, path: Path) -> None:
+    """Write the `example_id` of each row of `plan` on a line, in order: what names rows that do not carry it."""
+    places = pa.table({"row": pa.array(order), "place": pa.array(np.arange(len(order)))})
+    db.register("places", places)
+    try:
+        db.execute(
+            f"COPY (SELECT example_id FROM plan JOIN places USING (row) ORDER BY place) TO {text_literal(str(path))} (FORMAT csv, HEADER false)"
+        )
+    finally:
+        db.unregister("places")
+
+
+def text_literal(value: str) -> str:
+    """A value as a SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def describe(path: Path, folder: Path, split: str, rows: int) -> File:
     """Size and hash of a file."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(4 * 1024 * 1024):
             digest.update(block)
-    return File(str(path.relative_to(folder)), rows, path.stat().st_size, digest.hexdigest())
+    return File(str(path.relative_to(folder)), split, rows, path.stat().st_size, digest.hexdigest())
 
 
 class _Part:
@@ -117,19 +206,21 @@ class _Part:
 
     Args:
         path: where their texts are kept meanwhile.
+        capacity: how many lines it holds, but for the last part of a file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, capacity: int) -> None:
         self.path = path
-        self.places: list[npt.NDArray[np.int64]] = []
-        self.lengths: list[npt.NDArray[np.int64]] = []
+        self.capacity = capacity
+        self.places: list[npt.NDArray[np.int32]] = []
+        self.lengths: list[npt.NDArray[np.int32]] = []
         self._file = path.open("wb", buffering=0)
 
-    def add(self, places: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], texts: memoryview) -> None:
+    def add(self, places: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32], texts: memoryview) -> None:
         """Keep lines: their places in the file, their lengths, and their texts one after the other."""
         self.places.append(places)
         self.lengths.append(lengths)
-        self._file.write(texts)
+        write_all(self._file, texts)
 
     def close(self) -> None:
         """No more lines come."""
@@ -138,7 +229,7 @@ class _Part:
     def in_order(self) -> memoryview:
         """All texts in the order of their places."""
         places, lengths = np.concatenate(self.places), np.concatenate(self.lengths)
-        ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(self.path.read_bytes())]
         texts = pa.Array.from_buffers(pa.large_binary(), len(places), buffers)
         self.path.unlink()
@@ -146,25 +237,36 @@ class _Part:
 
 
 def _distribute(
-    db: duckdb.DuckDBPyConnection, lines: str, places: npt.NDArray[np.int64], folder: Path, progress: Progress
+    db: duckdb.DuckDBPyConnection,
+    lines: str,
+    places: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int64],
+    folder: Path,
+    progress: Progress,
 ) -> list[_Part]:
-    """Read the lines once and put each to the part of the file that it belongs to."""
+    """Read the lines once and put each to the part of its file that it belongs to; `ends` are the files' last places."""
     parts: list[_Part] = []
-    done = rows_per_part = 0
+    edges = np.zeros(0, dtype=np.int64)
+    done = 0
     db.execute("SET arrow_large_buffer_size = true")
     for batch in db.execute(f"SELECT row, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
         if not parts:
-            rows_per_part = max(1, _PART_BYTES * batch.num_rows // max(1, batch.column(1).nbytes))
-            parts = [_Part(folder / str(n)) for n in range(-(-len(places) // rows_per_part))]
+            capacity = max(1, _PART_BYTES * batch.num_rows // max(1, batch.column(1).nbytes))
+            edges = np.concatenate(
+                [np.arange(first, last, capacity) for first, last in zip([0, *ends], ends, strict=False)]
+            )
+            parts = [_Part(folder / str(n), capacity) for n in range(len(edges))]
         mine = places[batch.column(0).to_numpy()]
+        numbers = np.searchsorted(edges, mine, side="right") - 1
         # Sorted by part, so that each part's texts are one piece.
-        sorting = np.argsort(mine // rows_per_part, kind="stable")
-        mine = mine[sorting]
-        ends, texts = _texts(batch.column(1).take(pa.array(sorting)))
-        cuts = np.searchsorted(mine // rows_per_part, np.arange(len(parts) + 1))
+        sorting = np.argsort(numbers, kind="stable")
+        mine, numbers = mine[sorting], numbers[sorting]
+        bounds, texts = _texts(batch.column(1).take(pa.array(sorting)))
+        cuts = np.searchsorted(numbers, np.arange(len(parts) + 1))
         for part, first, last in zip(parts, cuts, cuts[1:], strict=False):
             if first < last:
-                part.add(mine[first:last], np.diff(ends[first : last + 1]), texts[ends[first] : ends[last]])
+                lengths = np.diff(bounds[first : last + 1]).astype(np.int32)
+                part.add(mine[first:last], lengths, texts[bounds[first] : bounds[last]])
         done += len(mine)
         progress("reading rows", done, len(places))
     for part in parts:
@@ -174,26 +276,18 @@ def _distribute(
     return parts
 
 
-def _assemble(parts: list[_Part], path: Path, progress: Progress, rows: int) -> str:
-    """Write the parts one after the other; one is put in order, one hashed and one written at a time."""
-    digest = hashlib.sha256()
+def _assemble(parts: list[_Part], path: Path, progress: Progress, rows: int) -> None:
+    """Write the parts one after the other; one is put in order and one written at a time."""
     done = 0
-    with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as behind:
-        written: Future[int] | None = None
+    with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as ahead:
         ordered = ahead.submit(parts[0].in_order)
         for number, part in enumerate(parts):
             texts = ordered.result()
             if number + 1 < len(parts):
                 ordered = ahead.submit(parts[number + 1].in_order)
-            if written is not None:
-                written.result()
-            written = behind.submit(file.write, texts)
-            digest.update(texts)
+            write_all(file, texts)
             done += sum(map(len, part.places))
             progress("writing rows", done, rows)
-        if written is not None:
-            written.result()
-    return digest.hexdigest()
 
 
 def _texts(column: Any) -> tuple[npt.NDArray[np.int64], memoryview]:

@@ -1,0 +1,185 @@
+"""
+What is different between two exports, and why.
+
+Both plans are made again, and between them a third: the second snapshot with the first options. What
+differs between the first and the third, events have done; what differs between the third and the
+second, options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import duckdb
+
+from ..connect import ConnectionSettings
+from ..urls import WarehouseUrl
+from .errors import BadOption
+from .exported import Export
+from .options import ExportOptions
+from .planning import plan
+from .run import CONNECTION, opened
+
+What = Literal["added", "removed", "changed"]
+
+# What of a row may change while it stays the same row.
+_FIELDS: Final = ("label", "n_votes", "agreement", "margin", "split", "texts")
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    A row that only one of two exports has, or that differs.
+
+    Attributes:
+        example_id: the row.
+        what: added, removed or changed.
+        fields: changed: field -> its value before and after.
+        causes: why, as sentences that name events or options.
+    """
+
+    example_id: str
+    what: What
+    fields: dict[str, tuple[Any, Any]]
+    causes: tuple[str, ...]
+
+
+def diff(
+    url: WarehouseUrl, first: str | Path, second: str | Path, connection: ConnectionSettings = CONNECTION
+) -> list[Change]:
+    """
+    Every difference between two finished exports of one kind, ordered by example_id.
+
+    Args:
+        url: the warehouse that both are from.
+        first: the earlier export's folder.
+        second: the later one's.
+        connection: what DuckDB may use.
+
+    Raises:
+        BadOption: the exports are of different kinds.
+        ExportError: a folder is no export.
+    """
+    before, after = Export(Path(first)), Export(Path(second))
+    if before.manifest["kind"] != after.manifest["kind"]:
+        raise BadOption(f"diff: one is {before.manifest['kind']}, the other {after.manifest['kind']}")
+    changed_options = _options_changed(before.options, after.options)
+    with opened(url, connection) as db:
+        _remember(db, before.options, "first")
+        between = before.options.model_copy(update={"snapshot": after.options.snapshot})
+        _remember(db, between, "between")
+        _remember(db, after.options, "second")
+        _keep_ids(db, before, "first")
+        _keep_ids(db, after, "second")
+        return [_explained(db, row, changed_options, (before, after)) for row in _differences(db)]
+
+
+def _remember(db: duckdb.DuckDBPyConnection, options: ExportOptions, name: str) -> None:
+    """Keep a plan under a name: its rows, and the events that they came from."""
+    planned = plan(db, options)
+    columns = {row[0] for row in db.execute("DESCRIBE rows").fetchall()}
+    margin = "r.margin" if "margin" in columns else "0.0"
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {name}_rows AS
+        SELECT r.example_id, r.reason, r.label, r.n_votes::BIGINT AS n_votes, r.agreement, {margin}::DOUBLE AS margin,
+               p.split, hash(r.prompt_hash, r.completion_hash) AS texts, {planned.recipe.answers.replace("p.", "r.")} AS answers
+        FROM rows r LEFT JOIN plan p ON p.row_key = r.row_key"""
+    )
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {name}_parts AS SELECT DISTINCT r.example_id, c.event_id
+        FROM contributions c JOIN rows r ON r.row_key = c.row_key"""
+    )
+
+
+def _keep_ids(db: duckdb.DuckDBPyConnection, made: Export, name: str) -> None:
+    """What the file has and the plan has not any more was erased since: the file's word counts."""
+    known = {row[0] for row in db.execute(f"SELECT example_id FROM {name}_rows WHERE reason IS NULL").fetchall()}
+    erased = [(i,) for split in made.splits for i in made.example_ids(split) if i not in known]
+    db.execute(f"CREATE OR REPLACE TEMP TABLE {name}_erased (example_id VARCHAR)")
+    if erased:
+        db.executemany(f"INSERT INTO {name}_erased VALUES (?)", erased)
+
+
+def _differences(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    fields = ", ".join(f"a.{name} AS first_{name}, b.{name} AS second_{name}" for name in _FIELDS)
+    same = " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in _FIELDS)
+    cursor = db.execute(
+        f"""WITH a AS (SELECT * FROM first_rows WHERE reason IS NULL), b AS (SELECT * FROM second_rows WHERE reason IS NULL),
+                 m AS (SELECT * FROM between_rows),
+                 erased AS (SELECT example_id FROM first_erased ANTI JOIN second_erased USING (example_id))
+        SELECT coalesce(a.example_id, b.example_id) AS example_id, a.example_id IS NOT NULL AS in_first,
+               b.example_id IS NOT NULL AS in_second, {fields}, m.reason AS between_reason, m.example_id IS NOT NULL AS in_between,
+               s.reason AS second_reason, f.reason AS first_reason, coalesce(a.answers, b.answers) AS answers, false AS is_erased
+        FROM a FULL JOIN b ON a.example_id = b.example_id LEFT JOIN m ON m.example_id = coalesce(a.example_id, b.example_id)
+        LEFT JOIN second_rows s ON s.example_id = coalesce(a.example_id, b.example_id)
+        LEFT JOIN first_rows f ON f.example_id = coalesce(a.example_id, b.example_id)
+        WHERE a.example_id IS NULL OR b.example_id IS NULL OR NOT ({same})
+        UNION ALL BY NAME SELECT example_id, true AS in_first, false AS in_second, true AS is_erased FROM erased
+        ORDER BY example_id"""
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _explained(
+    db: duckdb.DuckDBPyConnection, row: dict[str, Any], options: Sequence[str], exports: tuple[Export, Export]
+) -> Change:
+    what: What = "changed" if row["in_first"] and row["in_second"] else "added" if row["in_second"] else "removed"
+    if row["is_erased"]:
+        return Change(row["example_id"], "removed", {}, ("its events are not in the warehouse any more: erased",))
+    fields = {
+        name: (row[f"first_{name}"], row[f"second_{name}"])
+        for name in _FIELDS
+        if what == "changed" and row[f"first_{name}"] != row[f"second_{name}"]
+    }
+    causes = _events(db, row, exports)
+    reason = row["second_reason"] if what == "removed" else row["first_reason"]
+    if options and (not causes or _between_is_first(row)):
+        told = f" ({reason})" if reason else ""
+        causes = [*([] if _between_is_first(row) else causes), f"options: {', '.join(options)}{told}"]
+    if not causes:
+        causes = [f"other rows took its place, or left it: {reason or 'another was drawn'}"]
+    return Change(row["example_id"], what, fields, tuple(causes))
+
+
+def _between_is_first(row: dict[str, Any]) -> bool:
+    """Whether the second snapshot alone, with the first options, would have left the row as it was."""
+    stays = bool(row["in_between"]) and row["between_reason"] is None
+    return stays == bool(row["in_first"])
+
+
+def _events(db: duckdb.DuckDBPyConnection, row: dict[str, Any], exports: tuple[Export, Export]) -> list[str]:
+    """The events landed between the two snapshots that concern a row."""
+    low, high = (made.manifest["snapshot"]["load_id"] for made in exports)
+    if high <= low:
+        return []
+    found = db.execute(
+        """WITH parts AS (SELECT event_id FROM first_parts WHERE example_id = $id UNION SELECT event_id FROM second_parts WHERE example_id = $id
+                          UNION SELECT unnest($answers::UUID[])),
+                about AS (SELECT e.* FROM events e SEMI JOIN parts USING (event_id)),
+                ids AS (SELECT project, unnest([target_id, completion_id, comparison_id]) AS id FROM about),
+                people AS (SELECT project, unnest([rater_id, author]) AS person FROM about)
+           SELECT DISTINCT e.kind, e.event_id::VARCHAR, coalesce(e.value, e.outcome, e.training_consent, '') FROM events e
+           WHERE e.load_id > $low AND e.load_id <= $high AND (
+               e.event_id IN (SELECT event_id FROM parts)
+               OR (e.project, coalesce(e.target_id, e.completion_id, e.comparison_id)) IN (SELECT (project, id) FROM ids WHERE id IS NOT NULL)
+               OR e.kind = 'consent' AND (e.project, e.rater_id) IN (SELECT (project, person) FROM people WHERE person IS NOT NULL))
+           ORDER BY ALL""",
+        {"id": row["example_id"], "answers": row["answers"], "low": low, "high": high},
+    ).fetchall()
+    return [f"{kind} {says if kind != 'completion' else ''}".strip() + f" {event_id}" for kind, event_id, says in found]
+
+
+def _options_changed(first: ExportOptions, second: ExportOptions) -> list[str]:
+    return _compare("", first.as_dict(), second.as_dict())
+
+
+def _compare(path: str, one: Any, other: Any) -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [text for name in one for text in _compare(f"{path}.{name}".lstrip("."), one[name], other.get(name))]
+    if one == other or path in ("snapshot", "output.format"):
+        return []
+    return [f"{path} {one} -> {other}"]

@@ -1,0 +1,102 @@
+"""
+The relations that rules read: opinions with their standing, answers with what they need of a reader.
+
+    opinions   one row an event that says something, with `is_latest` and the consent in force
+    answers    one row an answer, with the consent in force, roles of its prompt, tools, images
+    edited     one row an edit, in the columns of `answers`: the prompt is that of the answer edited
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import duckdb
+
+from ..views import superseded
+
+_OPINION_COLUMNS: Final = (
+    "event_id, kind, project, occurred_at, load_id, rater_id, rater_kind, rater_wrote_prompt, conversation_id, app, "
+    "surface, app_version, properties, target_type, target_id, value, outcome, winner_id, strength, scale, score, "
+    "scale_min, scale_max, ranks, response_hash, tags, comment"
+)
+_ANSWER_COLUMNS: Final = (
+    "event_id, project, completion_id, conversation_id, occurred_at, load_id, app, surface, app_version, properties, "
+    "model, policy, sampling, latency_ms, turn, parent_id, author, prompt_hash, prompt_end, prompt_chars, "
+    "response_hash, response_chars, form"
+)
+_LETTERS: Final = "CASE r WHEN 'developer' THEN 's' WHEN 'function' THEN 't' ELSE r[1] END"
+# `file`, `input_audio` and what is yet to come: no reader takes them, nor an image in an answer.
+_IMAGES: Final = "'image_url'"
+
+
+def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
+    """
+    Make the temporary views `opinions`, `answers` and `edited` over the snapshot.
+
+    Args:
+        db: a connection whose `events` and views are the snapshot.
+        kinds: kinds of opinion that the export looks at.
+    """
+    # A signal is no opinion: none takes the place of another.
+    of_kind = "kind IN (" + ", ".join(f"'{kind}'" for kind in (*kinds, "") if kind != "signal") + ")"
+    signals = "OR v.kind = 'signal' AND v.name = 'regenerate'" if "signal" in kinds else ""
+    db.execute(
+        f"""CREATE OR REPLACE TEMP VIEW opinions AS
+        SELECT {_prefixed("v", _OPINION_COLUMNS)}, coalesce(k.training_consent, v.training_consent) AS consent,
+               l.event_id IS NULL AS is_latest
+        FROM events v LEFT JOIN ({superseded(of_kind)}) l ON l.event_id = v.event_id
+        LEFT JOIN current_consents k ON k.project = v.project AND k.person_id = v.rater_id
+        WHERE v.{of_kind} {signals}"""
+    )
+    db.execute(
+        f"""CREATE OR REPLACE TEMP VIEW answers AS
+        SELECT {_prefixed("c", _ANSWER_COLUMNS)}, c.tools, {_needs("c.messages", "c.response")},
+               coalesce(k.training_consent, c.training_consent) AS consent
+        FROM completions c LEFT JOIN current_consents k ON k.project = c.project AND k.person_id = c.author"""
+    )
+    db.execute(
+        f"""CREATE OR REPLACE TEMP VIEW edited AS
+        SELECT e.event_id, e.project, e.event_id::VARCHAR AS completion_id, a.* EXCLUDE (event_id, project,
+               completion_id, policy, response_hash, response_chars, answer_calls_tools, has_other, form),
+               NULL AS policy, e.response_hash, e.response_chars, calls_tools AS answer_calls_tools,
+               a.has_other OR coalesce(e.form = 'rich', false) AND {_has_part("$.content[*].type", "e.response", "<> 'text'")} AS has_other,
+               CASE WHEN 'rich' IN (a.form, e.form) THEN 'rich' ELSE e.form END AS form
+        FROM (SELECT *, coalesce(form = 'rich', false) AND {_calls("response")} AS calls_tools FROM edits) e
+        LEFT JOIN answers a ON a.project = e.project AND a.completion_id = e.target_id"""
+    )
+
+
+def _prefixed(alias: str, columns: str) -> str:
+    return ", ".join(f"{alias}.{name.strip()}" for name in columns.split(","))
+
+
+def _needs(prompt: str, answer: str) -> str:
+    # Texts are looked into only where landing found that they hold more than text.
+    rich = "coalesce(c.form = 'rich', false)"
+    roles = f"list_transform(json_extract_string({prompt}, '$[*].role'), lambda r: {_LETTERS})"
+    tool_turns = (
+        f"list_has_any(json_extract_string({prompt}, '$[*].role'), ['tool', 'function']) OR {_any_calls(prompt)}"
+    )
+    return f"""
+        coalesce(list_aggregate({roles}, 'string_agg', ''), '') AS roles,
+        coalesce(json_array_length(c.tools) > 0, false) OR {rich} AND ({tool_turns} OR {_calls(answer)}) AS has_tools,
+        {rich} AND {_calls(answer)} AS answer_calls_tools,
+        {rich} AND {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
+        {rich} AND ({_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
+                    OR {_has_part("$.content[*].type", answer, "<> 'text'")}) AS has_other"""
+
+
+def _calls(message: str) -> str:
+    return f"(coalesce(json_array_length({message}, '$.tool_calls') > 0, false) OR coalesce(json_type({message}, '$.function_call') = 'OBJECT', false))"
+
+
+def _any_calls(messages: str) -> str:
+    calls = f"coalesce(list_bool_or(list_transform(json_extract({messages}, '$[*].tool_calls'), lambda t: json_array_length(t) > 0)), false)"
+    legacy = f"coalesce(list_bool_or(list_transform(json_extract({messages}, '$[*].function_call'), lambda t: json_type(t) = 'OBJECT')), false)"
+    return f"({calls} OR {legacy})"
+
+
+def _has_part(path: str, json: str, condition: str) -> str:
+    types = f"json_extract_string({json}, '{path}')"
+    return f"coalesce(list_bool_or(list_transform({types}, lambda t: t {condition})), false)"

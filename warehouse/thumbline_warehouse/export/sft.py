@@ -1,0 +1,69 @@
+"""
+SFT: one row an answer that people liked, or wrote.
+
+    an edit of an answer to "Capital of France?" into "Paris."
+    ->  {"prompt": [{"role": "user", "content": "Capital of France?"}],
+         "completion": [{"role": "assistant", "content": "Paris."}], "source": "edit", ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from .contributions import make_table
+from .funnel import ROW_STEPS, RULE_STEPS, Step
+from .judgements import COLUMNS, cap_raters, judge
+from .kto import Kto, answer_columns, tally, votes_reason
+from .options import ExportOptions
+from .profiles import Profile
+from .recipe import answer_sql, prompt_sql, shuffle_of, tools_sql
+
+
+class Sft:
+    """
+    The recipe of `sft`.
+
+    Args:
+        options: the export's.
+    """
+
+    metadata = Kto.metadata
+
+    answers = "[p.row_key, p.asked]"
+
+    def __init__(self, options: ExportOptions) -> None:
+        self._options = options
+
+    def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
+        options = self._options
+        make_table(db, COLUMNS)
+        steps = judge(db, options, profile, options.sources, "contributions")
+        cap_raters(db, options, "contributions")
+        tally(db, options, len(options.sources) > 1)
+        self._make_rows(db)
+        return [*steps, *RULE_STEPS, *ROW_STEPS]
+
+    def text_sources(self) -> str:
+        return (
+            "plan p JOIN events c ON c.event_id = p.row_key AND c.kind IN ('completion', 'edit') "
+            "JOIN events d ON d.event_id = p.asked AND d.kind = 'completion'"
+        )
+
+    def text_columns(self, rich: bool) -> dict[str, str]:
+        columns = {"prompt": prompt_sql("d", rich), "completion": answer_sql("c", rich)}
+        return columns | ({"tools": tools_sql("d")} if rich else {})
+
+    def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
+        key = "sha256('sft' || chr(0) || c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id))"
+        db.execute(
+            f"""CREATE OR REPLACE TEMP TABLE rows AS
+            SELECT t.*, d.event_id AS asked, d.prompt_hash, c.response_hash AS completion_hash,
+                   {answer_columns("d")}, round(t.agreeing / t.n_votes, 4) AS agreement,
+                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle,
+                   coalesce({votes_reason(self._options)}, CASE WHEN NOT t.label THEN 'not_liked' END) AS reason
+            FROM tallies t JOIN events c ON c.event_id = t.row_key AND c.kind IN ('completion', 'edit')
+            JOIN completions d ON d.project = c.project AND d.completion_id = coalesce(c.completion_id, c.target_id)"""
+        )
+        db.execute("UPDATE rows SET is_rich = true WHERE row_key IN (SELECT event_id FROM edits WHERE form = 'rich')")

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.events import completion, event, records, thumb
-from tests.warehouse.conftest import LOG
 from tests.export.conftest import options_of
+from tests.warehouse.conftest import LOG
 from thumbline_warehouse.export import ExportError, ExportOptions, NothingToExport, OneLabelOnly, export
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl

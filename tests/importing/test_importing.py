@@ -188,9 +188,12 @@ class _Log:
     def close(self) -> None: ...
 
 
+def _importer(log: _Log) -> Importer:
+    return Importer(open_map("thumbs", MapOptions()), Stamp("demo", "thumbs", "b"), collectors_check("demo"), log)
+
+
 def _import_into(log: _Log, path: Path) -> Importer:
-    source = open_map("thumbs", MapOptions())
-    importer = Importer(source, Stamp("demo", "thumbs", "b"), collectors_check("demo"), log)
+    importer = _importer(log)
     importer.run([InputFile.open(path)])
     return importer
 
@@ -208,9 +211,13 @@ def test_what_the_log_refuses_is_not_counted_as_taken(tmp_path: Path) -> None:
     assert list(report.reasons) == ["thumb refused by the log: too large"]
 
 
-def test_a_log_that_stays_away_ends_the_import(tmp_path: Path) -> None:
+def test_a_log_that_goes_away_ends_the_import_and_the_report_says_how_far_it_came(tmp_path: Path) -> None:
+    path = lines(tmp_path, *(VOTE | {"prompt": f"q{i}"} for i in range(600)))
+    log = _Log([Appended(), *[LogUnavailable("away", 0.0)] * 9])
+    importer = _importer(log)
     with pytest.raises(LogUnavailable):
-        _import_into(_Log([LogUnavailable("away", 0.0)] * 9), lines(tmp_path, VOTE))
+        importer.run([InputFile.open(path)])
+    assert (importer.report.taken, len(log.records)) == (500, 1_000)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -45,8 +46,8 @@ def places_of(path: Path) -> list[str]:
         ("a.tsv", b"a\tb\n1\t2\n", [{"a": "1", "b": "2"}], ["a.tsv:2"]),
         (
             "a.csv",
-            b'a\n"[{""role"": ""user""}]"\n[1]\n',
-            [{"a": [{"role": "user"}]}, {"a": "[1]"}],
+            b'a\n"[{""role"": ""user"", ""content"": ""q""}]"\n[1]\n',
+            [{"a": [{"role": "user", "content": "q"}]}, {"a": "[1]"}],
             ["a.csv:2", "a.csv:3"],
         ),
         ("a.csv", b"", [], []),
@@ -149,6 +150,28 @@ def test_csv_rows_of_another_width_bad_bytes_and_quotes(tmp_path: Path) -> None:
         "record: has 4 cells, but there are 3 columns": 1,
         "completion messages.*.content: is not valid UTF-8": 1,
     }
+
+
+@pytest.mark.parametrize("name", ["votes.csv", "votes.parquet"])
+def test_json_that_somebody_wrote_stays_text_in_a_table(tmp_path: Path, name: str) -> None:
+    """Models answer in JSON too; only a list of messages is one."""
+    texts = ['{"a": 1}', "[1, 2]", "[]", '[{"a": 1}]', "{not json", '{"role": "x"}']
+    path = tmp_path / name
+    if name.endswith("csv"):
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([["prompt", "answer", "label"], *([text, text, 1] for text in texts)])
+    else:
+        pq.write_table(pa.Table.from_pylist([{"prompt": text, "answer": text, "label": 1} for text in texts]), path)
+    answers = take(path, "thumbs").of("completion")
+    assert [answer["response"]["content"] for answer in answers] == texts
+    assert [answer["messages"][0]["content"] for answer in answers] == texts
+
+
+def test_lists_of_a_ranking_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.csv"
+    path.write_text('prompt,answers,ranks\nq,"[""a"", ""b""]","[2, 1]"\nq,a,1\n')
+    taken = take(path, "rankings")
+    assert (len(taken.of("ranking")), taken.reasons) == (1, {"answers: must be a list": 1})
 
 
 @pytest.mark.parametrize("name", ["votes.csv", "votes.parquet"])

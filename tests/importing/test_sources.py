@@ -139,6 +139,14 @@ def test_fastchat_outcomes(tmp_path: Path, winner: str, outcome: str | None) -> 
     assert taken.report.refused == (outcome is None)
 
 
+def test_fastchat_keeps_the_order_shown_whatever_it_is(tmp_path: Path) -> None:
+    battles = [battle(conversation_a=chat("q", f"a{i}"), conversation_b=chat("q", f"b{i}")) for i in range(20)]
+    taken = take(lines(tmp_path, *battles), "fastchat")
+    texts = {event["completion_id"]: event["response"]["content"] for event in taken.of("completion")}
+    shown = [[texts[answer] for answer in one["completion_ids"]] for one in taken.of("comparison")]
+    assert shown == [[f"a{i}", f"b{i}"] for i in range(20)]
+
+
 def test_fastchat_over_several_turns_keeps_each_sides_own(tmp_path: Path) -> None:
     record = battle(conversation_a=chat("q", "a1", "r", "a2"), conversation_b=chat("q", "b1", "r", "b2"))
     first, second = take(lines(tmp_path, record), "fastchat").of("completion")

@@ -82,7 +82,7 @@ def exported(request: pytest.FixtureRequest, warehouse: WarehouseUrl, tmp_path: 
 
 
 def make_export(warehouse: WarehouseUrl, where: Path, kind: Any, format_: Any) -> Exported:
-    made = export(warehouse, where / "export", ExportOptions(kind=kind, format=format_))
+    made = export(warehouse, where / "export", ExportOptions(kind=kind, output={"format": format_}))
     return Exported(kind, made.folder, _rated() if kind == "kto" else _picked())
 
 

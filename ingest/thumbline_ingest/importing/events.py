@@ -74,8 +74,8 @@ class EventMaker:
     """
     Makes events of a record's drafts.
 
-    Ids follow from the content alone, never from the file, the batch, or what the command was told:
-    the same records again give the same ids.
+    Ids follow from what the records say, never from the file or from what the stamp says beside project
+    and source: the same records again give the same ids.
 
     Args:
         stamp: what the events share.

@@ -143,15 +143,20 @@ class Importer:
     def _take(self, chunk: _Chunk) -> None:
         verdicts = iter(self._check([event.data for one in chunk.pending for event in one.events]))
         ready: list[_Ready] = []
+        accepted = 0
         for one in chunk.pending:
             found = [next(verdicts) for _ in one.events]
             why = self._problem(one, found)
             if why is not None:
                 self.report.refuse(why, one.place)
                 continue
-            self.report.taken += 1
+            accepted += 1
             ready += self._fresh(one, found)
-        self._append(ready)
+        # Counted when they are on disk, not before.
+        refused = self._append(ready)
+        self.report.taken += accepted
+        self.report.events.update(one.kind for one in ready)
+        self._note_refused(refused)
 
     def _problem(self, one: _Pending, verdicts: list[Verdict]) -> str | None:
         """Why a record cannot be taken; a part of it alone would be worse than nothing."""
@@ -172,30 +177,31 @@ class Importer:
             self._seen.add(event.event_id, event.said)
             yield _Ready(one, event.kind, verdict)
 
-    def _append(self, ready: list[_Ready]) -> None:
-        for one in ready:
-            self.report.events[one.kind] += 1
-        left = ready if self._writer is not None else []
+    def _append(self, ready: list[_Ready]) -> list[tuple[_Ready, str]]:
+        """Put events into the log; returns those that it will never take, and why."""
+        refused: list[tuple[_Ready, str]] = []
+        if self._writer is None:
+            return refused
         for attempt in range(_TRIES):
-            if not left or self._writer is None:
-                return
+            if not ready:
+                return refused
             try:
-                appended = self._writer.append([one.record for one in left])
+                appended = self._writer.append([one.record for one in ready])
             except LogUnavailable as error:
                 if attempt == _TRIES - 1:
                     raise
                 # It is not known what is in the log now; what comes twice lands once.
                 time.sleep(error.retry_after_s)
                 continue
-            self._note_refused([(left[index], why) for index, why in appended.refused.items()])
-            left = [left[index] for index in appended.failed]
-        if left:
-            raise LogUnavailable(f"the log has not taken {len(left)} events")
+            refused += [(ready[index], why) for index, why in appended.refused.items()]
+            ready = [ready[index] for index in appended.failed]
+        if ready:
+            raise LogUnavailable(f"the log has not taken {len(ready)} events")
+        return refused
 
     def _note_refused(self, refused: list[tuple[_Ready, str]]) -> None:
         # One record may have several events there; what of it is in the log already is no harm.
-        for one, _ in refused:
-            self.report.events[one.kind] -= 1
+        self.report.events.subtract(one.kind for one, _ in refused)
         for one, why in {id(one.owner): (one, why) for one, why in refused}.values():
             self.report.taken -= 1
             self.report.refuse(f"{one.kind} refused by the log: {why}", one.owner.place)

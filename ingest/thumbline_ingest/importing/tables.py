@@ -34,7 +34,7 @@ def read_csv(file: IO[bytes], name: str) -> Iterator[Row]:
     r"""
     The rows of a CSV file with a header; `,`, `;` or a tab between cells, whichever the header has most of.
 
-    An empty cell is a missing value. A cell that holds a JSON list or object is read as one.
+    An empty cell is a missing value. A cell that holds a JSON list of messages is read as one.
 
         b"prompt,label\nHi,1\n"  ->  Row("f:2", {"prompt": "Hi", "label": "1"})
     """
@@ -115,16 +115,15 @@ def _chain(first: str, rest: IO[str]) -> Iterator[str]:
 
 
 def _cell(cell: str) -> Any:
-    if cell[:1] in ("[", "{") and cell[-1:] in ("]", "}"):
-        # A table has no lists of its own, so messages stand in a cell as JSON; anything else stays text.
-        try:
-            found = json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-        return found if _is_chat(found) else cell
-    return cell or None
+    if not cell.startswith("["):
+        return cell or None
+    # A table has no lists of its own: messages stand in a cell as JSON. Any other JSON is what somebody wrote.
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    return found if found and all(map(_is_message, found)) else cell
 
 
-def _is_chat(found: Any) -> bool:
-    entries = found if isinstance(found, list) else [found]
-    return bool(entries) and all(isinstance(one, dict) for one in entries)
+def _is_message(one: Any) -> bool:
+    return isinstance(one, dict) and bool(one.keys() & {"role", "from"}) and bool(one.keys() & {"content", "value"})

@@ -83,6 +83,11 @@ def rules_of(bits: str) -> str:
     return names_of(bits, [rule.name for rule in RULES])
 
 
+def first_rule(bits: str) -> str:
+    """SQL: name of the first of the rules."""
+    return "CASE " + " ".join(f"WHEN {bits} & {1 << i} > 0 THEN '{r.name}'" for i, r in enumerate(RULES)) + " END"
+
+
 def sources_of(bits: str) -> str:
     """SQL: kinds of event, e.g. `thumb`."""
     sources = list(dict.fromkeys(rule.source for rule in RULES))

@@ -21,6 +21,7 @@ from .errors import BadOption
 from .exported import Export
 from .options import ExportOptions
 from .planning import plan
+from .recipe import named_rows
 from .run import CONNECTION, opened
 
 What = Literal["added", "removed", "changed"]
@@ -86,11 +87,11 @@ def _remember(db: duckdb.DuckDBPyConnection, options: ExportOptions, name: str) 
         f"""CREATE OR REPLACE TEMP TABLE {name}_rows AS
         SELECT r.example_id, r.reason, r.label, r.n_votes::BIGINT AS n_votes, r.agreement, {margin}::DOUBLE AS margin,
                p.split, hash(r.prompt_hash, r.completion_hash) AS texts, {planned.recipe.answers.replace("p.", "r.")} AS answers
-        FROM rows r LEFT JOIN plan p ON p.row_key = r.row_key"""
+        FROM ({named_rows(planned.recipe, "rows")}) r LEFT JOIN plan p ON p.row_key = r.row_key"""
     )
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE {name}_parts AS SELECT DISTINCT r.example_id, c.event_id
-        FROM contributions c JOIN rows r ON r.row_key = c.row_key"""
+        FROM contributions c JOIN ({named_rows(planned.recipe, "rows")}) r ON r.row_key = c.row_key"""
     )
 
 

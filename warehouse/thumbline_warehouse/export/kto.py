@@ -22,10 +22,8 @@ from .options import ExportOptions
 from .profiles import Profile
 from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
 
-
-def example_id(answer: str) -> str:
-    """SQL: the id of the row of an answer: equal in every export that has it."""
-    return f"sha256('kto' || chr(0) || {answer}.project || chr(0) || {answer}.completion_id)"
+# What an answer is known by, over its event `c`.
+_ANSWER = "c.project || chr(0) || c.completion_id"
 
 
 class Kto:
@@ -37,7 +35,6 @@ class Kto:
     """
 
     metadata = (
-        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
         MetadataColumn("conversation_id", "VARCHAR", "c.conversation_id"),
         MetadataColumn("source", "VARCHAR", sources_of("p.rule")),
         MetadataColumn("rule", "VARCHAR", rules_of("p.rule")),
@@ -53,6 +50,8 @@ class Kto:
         self._options = options
         self._answer = "answer" if options.conflicts == "keep" else "row_key"
         self.answers = f"[p.{self._answer}]"
+        key = f"{_ANSWER} || chr(0) || p.event_id" if options.conflicts == "keep" else _ANSWER
+        self.example_id = f"sha256('kto' || chr(0) || {key})"
 
     def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
         options = self._options
@@ -63,8 +62,8 @@ class Kto:
         self._make_rows(db)
         return [*steps, *RULE_STEPS, *ROW_STEPS]
 
-    def text_sources(self) -> str:
-        return f"plan p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"
+    def text_sources(self, table: str = "plan") -> str:
+        return f"{table} p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"
 
     def text_columns(self, rich: bool) -> dict[str, str]:
         columns = {
@@ -76,12 +75,12 @@ class Kto:
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         keeps = self._options.conflicts == "keep"
-        key = f"sha256({example_id('c')} || chr(0) || t.event_id)" if keeps else example_id("c")
+        key = f"{_ANSWER} || chr(0) || t.event_id" if keeps else _ANSWER
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, c.prompt_hash, c.response_hash AS completion_hash, {answer_columns("c")},
                    round(t.agreeing / t.n_votes, 4) AS agreement,
-                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
+                   {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
             FROM tallies t JOIN events c ON c.event_id = t.{self._answer} AND c.kind = 'completion'"""
         )
 

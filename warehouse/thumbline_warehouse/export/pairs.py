@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import duckdb
 
 from . import judgements, preferences
-from .contributions import RULES, make_table, raters_of, rules_of, sources_of
+from .contributions import first_rule, make_table, raters_of, rules_of, sources_of
 from .funnel import MATCH_STEPS, ROW_STEPS, RULE_STEPS, Step
 from .judgements import cap_raters, judge
 from .kto import answer_columns, votes_reason
@@ -37,7 +37,6 @@ class Pairs:
     """
 
     metadata = (
-        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
         MetadataColumn("conversation_id", "VARCHAR", "p.conversation_id"),
         MetadataColumn("source", "VARCHAR", sources_of("p.rule")),
         MetadataColumn("rule", "VARCHAR", rules_of("p.rule")),
@@ -56,6 +55,7 @@ class Pairs:
     )
 
     answers = "[p.chosen, p.rejected]"
+    example_id = f"sha256('pairs' || chr(0) || d.project || chr(0) || {first_rule('p.rule')} || chr(0) || p.example)"
 
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
@@ -73,9 +73,9 @@ class Pairs:
         _drop_duplicates(db)
         return [*dict.fromkeys(steps), *RULE_STEPS, *MATCH_STEPS, *ROW_STEPS]
 
-    def text_sources(self) -> str:
+    def text_sources(self, table: str = "plan") -> str:
         return (
-            "plan p JOIN events c ON c.event_id = p.chosen AND c.kind IN ('completion', 'edit') "
+            f"{table} p JOIN events c ON c.event_id = p.chosen AND c.kind IN ('completion', 'edit') "
             "JOIN events d ON d.event_id = p.rejected AND d.kind = 'completion'"
         )
 
@@ -108,14 +108,12 @@ class Pairs:
         return steps
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
-        name = "CASE " + " ".join(f"WHEN t.rule & {1 << i} > 0 THEN '{r.name}'" for i, r in enumerate(RULES)) + " END"
-        key = f"sha256('pairs' || chr(0) || d.project || chr(0) || {name} || chr(0) || t.example)"
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, c.response_hash AS completion_hash, d.prompt_hash, {answer_columns("d")},
                    coalesce(c.response_chars, 0) AS chosen_chars, coalesce(d.response_chars, 0) AS rejected_chars,
                    c.form = 'rich' AS is_chosen_rich, round(t.agreeing / t.n_votes, 4) AS agreement,
-                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
+                   {shuffle_of(self._options.seed, "d.project || chr(0) || t.example")} AS shuffle, {votes_reason(self._options)} AS reason
             FROM tallies t JOIN events c ON c.event_id = t.chosen AND c.kind IN ('completion', 'edit')
             JOIN events d ON d.event_id = t.rejected AND d.kind = 'completion'"""
         )

@@ -90,7 +90,7 @@ def plan(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Planned:
     )
     names = list(dict.fromkeys(step.name for step in steps))
     counted = funnel(db, names)
-    shared = draw_splits(db, options)
+    shared = draw_splits(db, options, recipe)
     return Planned(options, snapshot, recipe, profile, settings, counted, tuple(steps), shared, refused)
 
 

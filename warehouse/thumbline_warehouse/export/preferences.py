@@ -132,9 +132,13 @@ def _rankings(options: ExportOptions) -> str:
 
 
 def _edits(options: ExportOptions) -> str:
-    return f"""SELECT *, event_id::VARCHAR AS chosen_id, target_id AS rejected_id, {bit("edit/1")} AS rule, NULL::VARCHAR AS undecided,
-        target_id || chr(0) || rater_id AS example, 0 AS margin, 0 AS position, 0 AS shown, NULL::VARCHAR AS shown_in,
-        false AS is_orphan, false AS is_not_shown FROM opinions o WHERE kind = 'edit'"""
+    words = "trim(regexp_replace(json_extract_string({alias}.response, '$.content'), '\\s+', ' ', 'g'))"
+    same = f"{words.format(alias='e')} = {words.format(alias='c')}"
+    return f"""SELECT o.*, o.event_id::VARCHAR AS chosen_id, o.target_id AS rejected_id, {bit("edit/1")} AS rule,
+        CASE WHEN {same} THEN 'identical' END AS undecided, o.target_id || chr(0) || o.rater_id AS example, 0 AS margin,
+        0 AS position, 0 AS shown, NULL::VARCHAR AS shown_in, false AS is_orphan, false AS is_not_shown
+        FROM opinions o JOIN edits e ON e.event_id = o.event_id
+        LEFT JOIN completions c ON c.project = o.project AND c.completion_id = o.target_id WHERE o.kind = 'edit'"""
 
 
 def _regenerated(options: ExportOptions) -> str:

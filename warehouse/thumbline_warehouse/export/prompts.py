@@ -31,7 +31,6 @@ class Prompts:
     """
 
     metadata = (
-        MetadataColumn("example_id", "VARCHAR", "p.example_id"),
         MetadataColumn("conversation_id", "VARCHAR", "c.conversation_id"),
         MetadataColumn("source", "VARCHAR", "'answer'"),
         MetadataColumn("rule", "VARCHAR", "'prompt/1'"),
@@ -40,6 +39,7 @@ class Prompts:
     )
 
     answers = "[p.answer]"
+    example_id = "sha256('prompts' || chr(0) || p.row_key)"
 
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
@@ -59,18 +59,17 @@ class Prompts:
         self._make_rows(db)
         return [*before, *after, *ROW_STEPS]
 
-    def text_sources(self) -> str:
-        return "plan p JOIN events c ON c.event_id = p.answer AND c.kind = 'completion'"
+    def text_sources(self, table: str = "plan") -> str:
+        return f"{table} p JOIN events c ON c.event_id = p.answer AND c.kind = 'completion'"
 
     def text_columns(self, rich: bool) -> dict[str, str]:
         return {"prompt": prompt_sql("c", rich)} | ({"tools": tools_sql("c")} if rich else {})
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
-        key = "sha256('prompts' || chr(0) || t.row_key)"
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, true AS label, c.prompt_hash, c.prompt_hash AS completion_hash, {answer_columns("c")}, 1.0 AS agreement,
-                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle, NULL::VARCHAR AS reason
+                   {shuffle_of(self._options.seed, "t.row_key")} AS shuffle, NULL::VARCHAR AS reason
             FROM (SELECT row_key, arg_min(event_id, (occurred_at, event_id)) AS answer, count(*) AS n_votes, bit_or(rule) AS rule,
                          0 AS raters, max(occurred_at) AS feedback_at
                   FROM contributions WHERE reason IS NULL GROUP BY row_key) t

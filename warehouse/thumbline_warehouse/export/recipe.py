@@ -59,15 +59,19 @@ class Recipe(Protocol):
         """
         Make `contributions` and `rows`; gives the steps taken, in order.
 
-        `rows` has, beside the recipe's own columns: `row_key`, `reason` (NULL for what stays), `example_id`,
-        `shuffle` (the seed's draw), `prompt_hash` and `completion_hash` (what neighbours must not share),
+        `rows` has, beside the recipe's own columns: `row_key`, `reason` (NULL for what stays), `shuffle` (the seed's draw), `prompt_hash` and `completion_hash` (what neighbours must not share),
         `conversation` (a hash), `answered_at`, `feedback_at`, `n_votes`, `agreement`, `prompt_chars`,
         `completion_chars`, `is_rich`, `rule` and `raters` (bits), `label`.
         """
         ...
 
-    def text_sources(self) -> str:
-        """SQL of the FROM clause that brings the events with the texts to the plan `p`."""
+    @property
+    def example_id(self) -> str:
+        """SQL: the id of a row, over `text_sources`; equal in every export that has the row."""
+        ...
+
+    def text_sources(self, table: str = "plan") -> str:
+        """SQL of the FROM clause that brings the events with the texts to the table's rows `p`."""
         ...
 
     def text_columns(self, rich: bool) -> dict[str, str]:
@@ -85,6 +89,7 @@ def line_sql(recipe: Recipe, options: ExportOptions, rich: bool) -> str:
     """
     fields = dict(recipe.text_columns(rich))
     if options.output.metadata:
+        fields["example_id"] = f"to_json({recipe.example_id})::VARCHAR"
         fields |= {column.name: f"to_json({column.never_null})::VARCHAR" for column in recipe.metadata}
     parts = [f"'{',' if i else '{'}\"{name}\":', {sql}" for i, (name, sql) in enumerate(fields.items())]
     # concat() copies each text once, where a chain of || copies it at every step.
@@ -93,7 +98,8 @@ def line_sql(recipe: Recipe, options: ExportOptions, rich: bool) -> str:
 
 def metadata_types(recipe: Recipe, options: ExportOptions) -> dict[str, str]:
     """Metadata field -> DuckDB type, in order; empty where none is written."""
-    return {column.name: column.type for column in recipe.metadata} if options.output.metadata else {}
+    types = {"example_id": "VARCHAR"} | {column.name: column.type for column in recipe.metadata}
+    return types if options.output.metadata else {}
 
 
 def prompt_sql(alias: str, rich: bool) -> str:
@@ -113,9 +119,14 @@ def tools_sql(alias: str) -> str:
     return f"coalesce({alias}.tools::VARCHAR, 'null')"
 
 
-def shuffle_of(seed: int, example_id: str) -> str:
-    """SQL: the seed's draw for a row: a number of 64 bits."""
-    return f"md5_number_lower('{seed}' || {example_id})"
+def shuffle_of(seed: int, key: str) -> str:
+    """SQL: the seed's draw for what a row is named by: a number of 64 bits."""
+    return f"md5_number_lower('{seed}' || chr(0) || {key})"
+
+
+def named_rows(recipe: Recipe, table: str) -> str:
+    """SQL: the rows of `plan` or `rows` with their `example_id`, which only some questions need."""
+    return f"SELECT p.*, {recipe.example_id} AS example_id FROM {recipe.text_sources(table)}"
 
 
 def _as_stored(alias: str, column: str, rewritten: str, rich: bool) -> str:

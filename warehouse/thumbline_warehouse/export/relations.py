@@ -41,50 +41,66 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
     # A signal is no opinion: none takes the place of another.
     of_kind = "kind IN (" + ", ".join(f"'{kind}'" for kind in (*kinds, "") if kind != "signal") + ")"
     signals = "OR v.kind = 'signal' AND v.name = 'regenerate'" if "signal" in kinds else ""
+    # Tables of their own: their sizes are known then, and joins are built on them, not on the many votes.
+    db.execute(f"CREATE OR REPLACE TEMP TABLE replaced AS {superseded(of_kind)}")
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE consents_now AS SELECT project, person_id, training_consent FROM current_consents"
+    )
     db.execute(
         f"""CREATE OR REPLACE TEMP VIEW opinions AS
         SELECT {_prefixed("v", _OPINION_COLUMNS)}, coalesce(k.training_consent, v.training_consent) AS consent,
                l.event_id IS NULL AS is_latest
-        FROM events v LEFT JOIN ({superseded(of_kind)}) l ON l.event_id = v.event_id
-        LEFT JOIN current_consents k ON k.project = v.project AND k.person_id = v.rater_id
+        FROM events v LEFT JOIN replaced l ON l.event_id = v.event_id
+        LEFT JOIN consents_now k ON k.project = v.project AND k.person_id = v.rater_id
         WHERE v.{of_kind} {signals}"""
     )
+    _make_needs(db)
     db.execute(
         f"""CREATE OR REPLACE TEMP VIEW answers AS
-        SELECT {_prefixed("c", _ANSWER_COLUMNS)}, c.tools, {_needs("c.messages", "c.response")},
+        SELECT {_prefixed("c", _ANSWER_COLUMNS)}, c.tools, {_roles("c.messages")} AS roles, {_needs(db)},
                coalesce(k.training_consent, c.training_consent) AS consent
-        FROM completions c LEFT JOIN current_consents k ON k.project = c.project AND k.person_id = c.author"""
+        FROM completions c LEFT JOIN needs n ON n.event_id = c.event_id
+        LEFT JOIN consents_now k ON k.project = c.project AND k.person_id = c.author"""
     )
     db.execute(
-        f"""CREATE OR REPLACE TEMP VIEW edited AS
+        """CREATE OR REPLACE TEMP VIEW edited AS
         SELECT e.event_id, e.project, e.event_id::VARCHAR AS completion_id, a.* EXCLUDE (event_id, project,
                completion_id, policy, response_hash, response_chars, answer_calls_tools, has_other, form),
-               NULL AS policy, e.response_hash, e.response_chars, calls_tools AS answer_calls_tools,
-               a.has_other OR coalesce(e.form = 'rich', false) AND {_has_part("$.content[*].type", "e.response", "<> 'text'")} AS has_other,
+               NULL AS policy, e.response_hash, e.response_chars, coalesce(n.answer_calls_tools, false) AS answer_calls_tools,
+               a.has_other OR coalesce(n.has_other, false) AS has_other,
                CASE WHEN 'rich' IN (a.form, e.form) THEN 'rich' ELSE e.form END AS form
-        FROM (SELECT *, coalesce(form = 'rich', false) AND {_calls("response")} AS calls_tools FROM edits) e
+        FROM edits e LEFT JOIN needs n ON n.event_id = e.event_id
         LEFT JOIN answers a ON a.project = e.project AND a.completion_id = e.target_id"""
     )
 
 
+def _make_needs(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `needs`: what answers and edits that hold more than text need of a reader; the others' texts are not read."""
+    prompt, answer = "messages", "response"
+    turns = f"list_has_any(json_extract_string({prompt}, '$[*].role'), ['tool', 'function']) OR {_any_calls(prompt)}"
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE needs AS
+        SELECT event_id, coalesce(json_array_length(tools) > 0, false) OR {_calls(answer)} OR coalesce({turns}, false) AS has_tools,
+               {_calls(answer)} AS answer_calls_tools, {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
+               {_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
+               OR {_has_part("$.content[*].type", answer, "<> 'text'")} AS has_other
+        FROM events WHERE kind IN ('completion', 'edit') AND (form = 'rich' OR tools IS NOT NULL)"""
+    )
+
+
+def _needs(db: duckdb.DuckDBPyConnection) -> str:
+    names = ("has_tools", "answer_calls_tools", "has_images", "has_other")
+    (any_of_them,) = db.execute("SELECT count(*) FROM needs").fetchone() or (0,)
+    return ", ".join(f"coalesce(n.{name}, false) AS {name}" if any_of_them else f"false AS {name}" for name in names)
+
+
+def _roles(prompt: str) -> str:
+    roles = f"list_transform(json_extract_string({prompt}, '$[*].role'), lambda r: {_LETTERS})"
+    return f"coalesce(list_aggregate({roles}, 'string_agg', ''), '')"
+
+
 def _prefixed(alias: str, columns: str) -> str:
     return ", ".join(f"{alias}.{name.strip()}" for name in columns.split(","))
-
-
-def _needs(prompt: str, answer: str) -> str:
-    # Texts are looked into only where landing found that they hold more than text.
-    rich = "coalesce(c.form = 'rich', false)"
-    roles = f"list_transform(json_extract_string({prompt}, '$[*].role'), lambda r: {_LETTERS})"
-    tool_turns = (
-        f"list_has_any(json_extract_string({prompt}, '$[*].role'), ['tool', 'function']) OR {_any_calls(prompt)}"
-    )
-    return f"""
-        coalesce(list_aggregate({roles}, 'string_agg', ''), '') AS roles,
-        coalesce(json_array_length(c.tools) > 0, false) OR {rich} AND ({tool_turns} OR {_calls(answer)}) AS has_tools,
-        {rich} AND {_calls(answer)} AS answer_calls_tools,
-        {rich} AND {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
-        {rich} AND ({_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
-                    OR {_has_part("$.content[*].type", answer, "<> 'text'")}) AS has_other"""
 
 
 def _calls(message: str) -> str:

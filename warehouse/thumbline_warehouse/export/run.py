@@ -22,7 +22,7 @@ from .funnel import Funnel
 from .options import ExportOptions
 from .order import Order, Rows, arrange
 from .planning import Planned, check, lines_of, plan
-from .recipe import metadata_types
+from .recipe import metadata_types, named_rows
 from .splits import NAMES
 from .writer import File, Progress, Target, describe, write_ids, write_ordered, write_parquet, write_unordered
 
@@ -121,7 +121,7 @@ def _write(work: _Work) -> None:
         ids = work.folder / "example_ids"
         ids.mkdir()
         for split, order in orders.items():
-            write_ids(work.db, order.rows, ids / f"{split}.txt")
+            write_ids(work.db, named_rows(work.planned.recipe, "plan"), order.rows, ids / f"{split}.txt")
     content = papers.manifest(work.db, papers.Facts(work.planned, orders, files, _columns(work.planned)))
     texts = papers.papers_of(work.planned, content)
     for path, text in {"manifest.json": papers.to_json(content), "README.md": papers.card(content), **texts}.items():

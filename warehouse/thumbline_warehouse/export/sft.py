@@ -20,6 +20,9 @@ from .options import ExportOptions
 from .profiles import Profile
 from .recipe import answer_sql, prompt_sql, shuffle_of, tools_sql
 
+# What an answer, or an edit, is known by.
+_KEY = "c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id)"
+
 
 class Sft:
     """
@@ -32,6 +35,7 @@ class Sft:
     metadata = Kto.metadata
 
     answers = "[p.row_key, p.asked]"
+    example_id = f"sha256('sft' || chr(0) || {_KEY})"
 
     def __init__(self, options: ExportOptions) -> None:
         self._options = options
@@ -45,9 +49,9 @@ class Sft:
         self._make_rows(db)
         return [*steps, *RULE_STEPS, *ROW_STEPS]
 
-    def text_sources(self) -> str:
+    def text_sources(self, table: str = "plan") -> str:
         return (
-            "plan p JOIN events c ON c.event_id = p.row_key AND c.kind IN ('completion', 'edit') "
+            f"{table} p JOIN events c ON c.event_id = p.row_key AND c.kind IN ('completion', 'edit') "
             "JOIN events d ON d.event_id = p.asked AND d.kind = 'completion'"
         )
 
@@ -56,12 +60,11 @@ class Sft:
         return columns | ({"tools": tools_sql("d")} if rich else {})
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
-        key = "sha256('sft' || chr(0) || c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id))"
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, d.event_id AS asked, d.prompt_hash, c.response_hash AS completion_hash,
                    {answer_columns("d")}, round(t.agreeing / t.n_votes, 4) AS agreement,
-                   {key} AS example_id, {shuffle_of(self._options.seed, key)} AS shuffle,
+                   {shuffle_of(self._options.seed, _KEY)} AS shuffle,
                    coalesce({votes_reason(self._options)}, CASE WHEN NOT t.label THEN 'not_liked' END) AS reason
             FROM tallies t JOIN events c ON c.event_id = t.row_key AND c.kind IN ('completion', 'edit')
             JOIN completions d ON d.project = c.project AND d.completion_id = coalesce(c.completion_id, c.target_id)"""

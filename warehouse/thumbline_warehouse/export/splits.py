@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from .errors import ExportError
 from .options import ExportOptions, Split
+from .recipe import Recipe, named_rows
 
 NAMES: Final = ("train", "validation", "test")
 _PARTS: Final = 10_000
@@ -27,7 +28,7 @@ _PARTS: Final = 10_000
 Labels = npt.NDArray[np.int64]
 
 
-def draw_splits(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[str, int]:
+def draw_splits(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: Recipe) -> dict[str, int]:
     """
     Set `split` of the rows of `plan` (an index into NAMES).
 
@@ -43,7 +44,7 @@ def draw_splits(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> dict[s
     if split.by == "time":
         _by_time(db, split)
     else:
-        _by_group(db, split)
+        _by_group(db, split, recipe)
     shared = _shared(db)
     forbidden = {"conversation": ("conversations", "prompts"), "rater": ("raters",), "time": ()}[split.by]
     leaks = {name: shared[name] for name in forbidden if shared[name]}
@@ -78,12 +79,12 @@ def components(nodes: Labels, links: Labels) -> Labels:
             return labels
 
 
-def _by_group(db: duckdb.DuckDBPyConnection, split: Split) -> None:
+def _by_group(db: duckdb.DuckDBPyConnection, split: Split, recipe: Recipe) -> None:
     if split.by == "rater":
-        name = "example_id"
+        name, rows = "example_id", named_rows(recipe, "plan")
         member = "SELECT c.rater AS member, hash(p.row) AS thing, p.answered_at, p.row FROM plan p JOIN contributions c ON c.row_key = p.row_key WHERE c.rater IS NOT NULL"
     else:
-        name = "conversation"
+        name, rows = "conversation", "SELECT row, conversation FROM plan"
         member = "SELECT conversation AS member, prompt_hash AS thing, answered_at, row FROM plan"
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE members AS SELECT DISTINCT member, thing, answered_at, row FROM ({member})"
@@ -105,7 +106,7 @@ def _by_group(db: duckdb.DuckDBPyConnection, split: Split) -> None:
             f"""CREATE OR REPLACE TEMP TABLE drawn AS
             WITH grouped AS (SELECT m.*, coalesce(c.component, m.member) AS component FROM members m LEFT JOIN connected c USING (member)),
                  named AS (SELECT component, arg_min({name}, (g.answered_at, {name}))::VARCHAR AS name
-                           FROM grouped g JOIN plan p USING (row) GROUP BY 1)
+                           FROM grouped g JOIN ({rows}) p USING (row) GROUP BY 1)
             SELECT g.row, min(md5_number_lower({_text(split.salt)} || name) % {_PARTS}) AS draw
             FROM grouped g JOIN named USING (component) GROUP BY 1"""
         )

@@ -21,6 +21,7 @@ from .errors import BadOption
 from .exported import Export
 from .options import ExportOptions
 from .planning import Planned
+from .recipe import named_rows
 from .run import CONNECTION, planned_export
 
 
@@ -102,19 +103,19 @@ def explain(
         BadOption: no row has that id, exported or left out.
     """
     with planned_export(url, options, connection) as (db, planned):
-        cursor = db.execute("SELECT * FROM rows WHERE example_id = ?", [example_id])
+        cursor = db.execute(
+            f"SELECT p.*, {planned.recipe.answers} AS answers FROM ({named_rows(planned.recipe, 'rows')}) p WHERE example_id = ?",
+            [example_id],
+        )
         names = [column[0] for column in cursor.description or ()]
         found = cursor.fetchone()
         if found is None:
             raise BadOption(f"explain: no row has the example_id {example_id}, neither exported nor left out")
         row = dict(zip(names, found, strict=True))
-        answers = db.execute(
-            f"SELECT {planned.recipe.answers} FROM rows p WHERE example_id = ?", [example_id]
-        ).fetchone()
         shown = {
             k: v for k, v in row.items() if k in ("label", "n_votes", "agreement", "margin", "example_id", "strength")
         }
-        listed = [str(a) for a in (answers[0] if answers else [])]
+        listed = [str(answer) for answer in row["answers"]]
         return Explanation(example_id, shown, row["reason"] or "", listed, parts_of(db, row["row_key"]))
 
 
@@ -142,7 +143,9 @@ def affected(url: WarehouseUrl, folder: str | Path, connection: ConnectionSettin
     made = Export(Path(folder))
     with planned_export(url, made.options, connection) as (db, planned):
         withdrawn = _withdrawn(db, planned)
-        known = {row[0] for row in db.execute("SELECT example_id FROM plan").fetchall()}
+        known = {
+            row[0] for row in db.execute(f"SELECT example_id FROM ({named_rows(planned.recipe, 'plan')})").fetchall()
+        }
     return list(_affected_rows(made, withdrawn, known))
 
 
@@ -159,14 +162,15 @@ def _affected_rows(made: Export, withdrawn: dict[str, str], known: set[str]) -> 
 def _withdrawn(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, str]:
     """example_id -> who of its raters and authors has no consent now."""
     # The warehouse as it is now, not the snapshot.
+    rows_sql = named_rows(planned.recipe, "plan")
     rows = db.execute(
         f"""WITH now AS (SELECT project, rater_id AS person_id FROM {NAME}.main.events WHERE kind = 'consent' GROUP BY ALL
                          HAVING arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) = 'denied'),
-                 said AS (SELECT p.example_id, e.project, e.rater_id AS person_id FROM plan p
+                 said AS (SELECT p.example_id, e.project, e.rater_id AS person_id FROM ({rows_sql}) p
                           JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL JOIN events e ON e.event_id = c.event_id
                           WHERE e.rater_id IS NOT NULL),
                  wrote AS (SELECT a.example_id, e.project, e.author AS person_id
-                           FROM (SELECT example_id, unnest({planned.recipe.answers}) AS answer FROM plan p) a
+                           FROM (SELECT example_id, unnest({planned.recipe.answers}) AS answer FROM ({rows_sql}) p) a
                            JOIN events e ON e.event_id = a.answer WHERE e.author IS NOT NULL)
             SELECT example_id, min(person_id) FROM (SELECT * FROM said UNION ALL SELECT * FROM wrote)
             SEMI JOIN now USING (project, person_id) GROUP BY 1"""

@@ -174,13 +174,13 @@ def write_parquet(
             progress("writing Parquet", done, 0)
 
 
-def write_ids(db: duckdb.DuckDBPyConnection, order: Rows, path: Path) -> None:
-    """Write the `example_id` of each row of `plan` on a line, in order: what names rows that do not carry it."""
+def write_ids(db: duckdb.DuckDBPyConnection, named: str, order: Rows, path: Path) -> None:
+    """Write the `example_id` of each row of a query on a line, in order: what names rows that do not carry it."""
     places = pa.table({"row": pa.array(order), "place": pa.array(np.arange(len(order)))})
     db.register("places", places)
     try:
         db.execute(
-            f"COPY (SELECT example_id FROM plan JOIN places USING (row) ORDER BY place) TO {text_literal(str(path))} (FORMAT csv, HEADER false)"
+            f"COPY (SELECT example_id FROM ({named}) JOIN places USING (row) ORDER BY place) TO {text_literal(str(path))} (FORMAT csv, HEADER false)"
         )
     finally:
         db.unregister("places")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
@@ -218,11 +219,21 @@ class Rankings(OneByOne):
 
     def _list(self, record: Record, name: str, length: int | None = None) -> list[Any]:
         found = record.need(name)
+        if isinstance(found, str):
+            found = _list_in(found)
         if not isinstance(found, list):
             raise Refused(record.column(name), "must be a list")
         if length is not None and len(found) != length:
             raise Refused(record.column(name), "must have one entry for each answer")
         return found
+
+
+def _list_in(cell: str) -> Any:
+    # A CSV file has no lists.
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _prompt(record: Record) -> list[chat.ChatMessage]:

@@ -12,6 +12,7 @@ from typing import Final
 from .axolotl import Axolotl
 from .base import ANY_CHAT, ANY_TEXT_CHAT, Facts, Format, Kind, Profile, ProfileError, Row, Settings
 from .chat import features_of, roles_of
+from .features import features_of_types
 from .halos import Halos
 from .implicit import Implicit
 from .llamafactory import LlamaFactory
@@ -50,6 +51,7 @@ __all__ = [
     "Row",
     "Settings",
     "features_of",
+    "features_of_types",
     "profile",
     "roles_of",
 ]

@@ -34,7 +34,7 @@ from .checks import (
 # JSON text of `None`: no tools.
 NO_TOOLS: Final = "null"
 
-_CALLS: Final = 'STRUCT(id VARCHAR, "type" VARCHAR, "function" STRUCT("name" VARCHAR, arguments VARCHAR))[]'
+_CALLS: Final = 'STRUCT(id VARCHAR, "type" VARCHAR, "function" STRUCT("name" VARCHAR, arguments {arguments}))[]'
 _PARTS: Final = 'STRUCT("type" VARCHAR, "text" VARCHAR)[]'
 
 
@@ -134,7 +134,8 @@ def _message_type(settings: Settings) -> str:
     if not settings.rich:
         return TEXT_MESSAGES
     content = _PARTS if settings.images else "VARCHAR"
-    return f'STRUCT(role VARCHAR, content {content}, tool_calls {_CALLS}, tool_call_id VARCHAR, "name" VARCHAR)[]'
+    calls = _CALLS.format(arguments="VARCHAR" if settings.tool_arguments == "string" else "JSON")
+    return f'STRUCT(role VARCHAR, content {content}, tool_calls {calls}, tool_call_id VARCHAR, "name" VARCHAR)[]'
 
 
 def _shape(settings: Settings) -> MessageShape:

@@ -37,6 +37,7 @@ data = load_dataset(str(folder))
 {reward}    args=config,
     train_dataset=data["train"],
     eval_dataset=data.get("test"),
+    processing_class={processor}.from_pretrained(given.model),
 )
 trainer.train()
 trainer.save_model()
@@ -65,7 +66,7 @@ def _imports(facts: Facts, prefix: str) -> str:
     if facts.kind == "prompts":
         lines.insert(0, "import sys\nfrom importlib import import_module")
     datasets = "Image, Sequence, load_dataset" if facts.settings.images else "load_dataset"
-    lines += [f"from datasets import {datasets}", "from transformers import HfArgumentParser"]
+    lines += [f"from datasets import {datasets}", f"from transformers import {_processor(facts)}, HfArgumentParser"]
     lines += [f"from trl import {prefix}Config, {prefix}Trainer", "", ""]
     return "\n".join(lines)
 
@@ -75,11 +76,16 @@ def _body(facts: Facts, prefix: str) -> str:
     return _LOAD.format(
         config=f"{prefix}Config",
         trainer=f"{prefix}Trainer",
+        processor=_processor(facts),
         defaults=", ".join(f"{name}={value!r}" for name, value in _defaults(facts).items()),
         arguments=_REWARD_ARGUMENT if prompts else "",
         reward="    reward_funcs=reward,\n" if prompts else "",
         cast=(_CAST if facts.settings.images else "") + (_REWARD if prompts else ""),
     )
+
+
+def _processor(facts: Facts) -> str:
+    return "AutoProcessor" if facts.settings.images else "AutoTokenizer"
 
 
 def _defaults(facts: Facts) -> dict[str, object]:

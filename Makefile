@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRAINERS_VENV ?= .venv-trainers
 TRAINERS_READY := $(TRAINERS_VENV)/.ready
+OLD_TRAINERS_VENV ?= .venv-trainers-old
+OLD_TRAINERS_READY := $(OLD_TRAINERS_VENV)/.ready
+# What datasets 4.0 leaves open, Python closes and says so.
+OLD_WARNINGS := -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+SITE_PACKAGES := -c 'import site; print(site.getsitepackages()[0])'
 
 .PHONY: demo test check test-trainers bench docs clean
 
@@ -19,8 +24,9 @@ check: $(READY)  ## format, lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-trainers: $(TRAINERS_READY)  ## exports into the real trainers; torch takes 5 GB
+test-trainers: $(TRAINERS_READY) $(OLD_TRAINERS_READY)  ## exports into the real trainers, new and old; torch takes 5 GB
 	@$(TRAINERS_VENV)/bin/python -m pytest -m trainers tests/trainers $(ARGS)
+	@$(OLD_TRAINERS_VENV)/bin/python -m pytest -m trainers $(OLD_WARNINGS) tests/trainers $(ARGS)
 
 bench: $(READY)  ## lists the figures; NAME=export measures one, as a ratio against its reference
 	@$(BIN)/python -m benchmarks $(NAME)
@@ -47,5 +53,16 @@ $(TRAINERS_READY): pyproject.toml
 	@$(TRAINERS_VENV)/bin/python -m pip install --quiet --editable '.[server]' --group trainers
 	@touch $@
 
+# TRL before 1.0, which Unsloth and LLaMA-Factory pin. Torch and the rest come from the environment of the new one.
+$(OLD_TRAINERS_READY): pyproject.toml $(TRAINERS_READY)
+	@echo "setting up $(OLD_TRAINERS_VENV) (once)"
+	@$(PYTHON) -m venv $(OLD_TRAINERS_VENV)
+	@$(OLD_TRAINERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@echo "import site; site.addsitedir('$$($(TRAINERS_VENV)/bin/python $(SITE_PACKAGES))')" \
+	  > $$($(OLD_TRAINERS_VENV)/bin/python $(SITE_PACKAGES))/new-trainers.pth
+	@$(OLD_TRAINERS_VENV)/bin/python -m pip install --quiet --group trainers-old
+	@$(OLD_TRAINERS_VENV)/bin/python -m pip install --quiet --no-deps llamafactory==0.9.5
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(TRAINERS_VENV) .cache demo-home dist
+	rm -rf $(VENV) $(TRAINERS_VENV) $(OLD_TRAINERS_VENV) .cache demo-home dist

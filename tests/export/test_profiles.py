@@ -14,7 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbline_warehouse.export.profiles import PROFILES, Facts, Kind, ProfileError, Settings, features_of, profile
+from thumbline_warehouse.export.profiles import (
+    PROFILES,
+    Facts,
+    Kind,
+    ProfileError,
+    Settings,
+    features_of,
+    features_of_types,
+    profile,
+)
 
 IM = "<|im_start|>"
 END = "<|im_end|>"
@@ -581,7 +590,7 @@ def test_text_parts_are_joined_and_the_developer_is_the_system() -> None:
         {"role": "developer", "content": "Be brief."},
         U([{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]),
     ]
-    row = profile("halos").convert(EXAMPLES["kto"] | {"prompt": prompt}, Settings("kto", "json", split="test"))
+    row = profile("halos").convert(EXAMPLES["kto"] | {"prompt": prompt}, Settings("kto", "json", split="validation"))
     assert row["prompt"] == [S("Be brief."), U("Hi")]
     assert row["split"] == "test"
 
@@ -661,6 +670,44 @@ def test_a_template_that_does_not_fit_says_why(tmp_path: Path, template: str | N
 # ---- papers
 
 
+def test_features_of_types_are_those_of_datasets() -> None:
+    types = profile("trl").types(Settings("kto", "parquet", rich=True, images=True)) | {
+        "n_votes": "BIGINT",
+        "x": "DOUBLE",
+    }
+    message = [
+        {"name": "role", "dtype": "string"},
+        {"name": "content", "list": [{"name": "type", "dtype": "string"}, {"name": "text", "dtype": "string"}]},
+        {
+            "name": "tool_calls",
+            "list": [
+                {"name": "id", "dtype": "string"},
+                {"name": "type", "dtype": "string"},
+                {
+                    "name": "function",
+                    "struct": [{"name": "name", "dtype": "string"}, {"name": "arguments", "dtype": "string"}],
+                },
+            ],
+        },
+        {"name": "tool_call_id", "dtype": "string"},
+        {"name": "name", "dtype": "string"},
+    ]
+    assert features_of_types(types) == [
+        {"name": "prompt", "list": message},
+        {"name": "completion", "list": message},
+        {"name": "label", "dtype": "bool"},
+        {"name": "tools", "dtype": "string"},
+        {"name": "images", "list": "image"},
+        {"name": "n_votes", "dtype": "int64"},
+        {"name": "x", "dtype": "float64"},
+    ]
+    assert features_of_types({"images": "VARCHAR[]"}) == [{"name": "images", "list": "string"}]
+    assert features_of_types(profile("trl").types(Settings("kto", rich=True, tool_arguments="object"))) is None
+    for name, kind in GOLDEN:
+        if name != "openai":
+            assert features_of_types(profile(name).types(settings_of(name, kind)))
+
+
 def facts_of(name: str, kind: Any, **settings: Any) -> Facts:
     made = settings_of(name, kind, **settings)
     suffix = {"jsonl": "jsonl", "parquet": "parquet", "json": "json"}[made.format]
@@ -688,7 +735,7 @@ def test_every_export_has_a_recipe_that_is_well_formed_and_names_its_files(name:
 
 
 def test_weights_come_from_the_labels() -> None:
-    assert "desirable_weight=1.0, undesirable_weight=3.0" in papers_text("trl")
+    assert "desirable_weight=1.0,\n    undesirable_weight=3.0," in papers_text("trl")
     assert "kto_chosen_weight: 1.0\nkto_rejected_weight: 3.0" in papers_text("llamafactory")
     assert "kto_undesirable_weight: 3.0" in papers_text("axolotl")
     assert "--undesirable_weight 3.0" in papers_text("ms-swift")
@@ -697,6 +744,15 @@ def test_weights_come_from_the_labels() -> None:
 
 def papers_text(name: str) -> str:
     return "\n".join(profile(name).papers(facts_of(name, "kto")).values())
+
+
+def test_training_evaluates_on_validation_rows_before_test_rows() -> None:
+    settings = settings_of("ms-swift", "sft")
+    files = (("test", "data/test.jsonl"), ("validation", "data/validation.jsonl"), ("train", "data/train.jsonl"))
+    facts = Facts("sft", "jsonl", files, {"train": 1, "test": 1, "validation": 1}, settings)
+    assert facts.held_out_path == "data/validation.jsonl"
+    assert Facts("sft", "jsonl", files[:1], {}, settings).held_out == "test"
+    assert Facts("sft", "jsonl", files[2:], {}, settings).held_out_path is None
 
 
 def test_llamafactorys_dataset_info_names_exact_files() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -118,7 +119,7 @@ def answer_steps(db: duckdb.DuckDBPyConnection, options: ExportOptions, profile:
         steps.append(Step("empty", "the answer is empty", sides.any_of(empty)))
     steps += _length_steps(filters, sides)
     if filters.where:
-        check_where(db, filters.where)
+        check_where(db, filters.where, sides)
         steps.append(Step("where", "the condition given does not hold", f"NOT coalesce(({filters.where}), false)"))
     return steps
 
@@ -144,19 +145,19 @@ def policies(db: duckdb.DuckDBPyConnection, filters: Filters) -> list[str]:
     return names
 
 
-def check_where(db: duckdb.DuckDBPyConnection, where: str) -> None:
+def check_where(db: duckdb.DuckDBPyConnection, where: str, sides: Sides) -> None:
     """
     Refuse what is not one repeatable condition.
 
     Raises:
         BadOption: not SQL, more than a condition, or with a function whose value changes, such as random().
     """
-    import json
-
     try:
         statements = db.extract_statements(f"SELECT ({where})")
         (tree,) = db.execute("SELECT json_serialize_sql(?)", [f"SELECT ({where})"]).fetchone() or ("{}",)
-    except Exception as error:
+        relations = ", ".join(["opinions vote", *(f"answers {alias}" for alias in sides.aliases)])
+        db.execute(f"DESCRIBE SELECT NOT coalesce(({where}), false) FROM {relations}")
+    except duckdb.Error as error:
         raise BadOption(f"where: {error}") from error
     parsed = json.loads(tree)
     if len(statements) != 1 or parsed.get("error") or len(parsed["statements"][0]["node"].get("select_list", [])) != 1:

@@ -82,6 +82,19 @@ def match_ratings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None
     )
 
 
+def keep_where(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
+    """Leave out matched pairs for one of whose votes the condition does not hold."""
+    if options.filters.where is None:
+        return
+    matched = bit("sibling/1") | bit("rating_pair/1")
+    db.execute(
+        f"""UPDATE contributions SET reason = 'where' WHERE reason IS NULL AND rule & {matched} > 0 AND row_key IN (
+            SELECT m.row_key FROM contributions m JOIN opinions vote ON vote.event_id = m.event_id
+            JOIN answers chosen ON chosen.event_id = m.chosen JOIN answers rejected ON rejected.event_id = m.rejected
+            WHERE NOT coalesce(({options.filters.where}), false))"""
+    )
+
+
 def add_evidence(db: duckdb.DuckDBPyConnection) -> None:
     """Thumbs on the answers of a pair of regenerate/1 are part of what the pair came from."""
     db.execute(

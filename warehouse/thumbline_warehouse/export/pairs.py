@@ -20,7 +20,7 @@ from .contributions import first_rule, make_table, raters_of, rules_of, sources_
 from .funnel import MATCH_STEPS, ROW_STEPS, RULE_STEPS, Step
 from .judgements import cap_raters, judge
 from .kto import answer_columns, votes_reason
-from .matches import add_evidence, make_labels, match_ratings, match_siblings
+from .matches import add_evidence, keep_where, make_labels, match_ratings, match_siblings
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
@@ -96,7 +96,9 @@ class Pairs:
         db.execute("CREATE OR REPLACE TEMP TABLE judged AS SELECT * FROM contributions WHERE false")
         for name, type_ in judgements.COLUMNS.items():
             db.execute(f"ALTER TABLE judged ADD COLUMN {name} {type_}")
-        steps = judge(db, options, profile, judged, "judged")
+        # The condition is about pairs: it waits until there are some.
+        alone = options.model_copy(update={"filters": options.filters.model_copy(update={"where": None})})
+        steps = judge(db, alone, profile, judged, "judged")
         make_labels(db)
         if "regenerate" in options.sources:
             steps += preferences.prefer(db, options, profile, ["regenerate"])
@@ -105,6 +107,7 @@ class Pairs:
             match_siblings(db, options)
         if "rating" in options.sources:
             match_ratings(db, options)
+        keep_where(db, options)
         return steps
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:

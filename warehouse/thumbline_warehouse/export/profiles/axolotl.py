@@ -145,7 +145,7 @@ def _before_answers() -> tuple[str, ...]:
 
 
 def _yaml(facts: Facts) -> str:
-    head = "# axolotl train recipes/axolotl.yml --base-model MODEL, from this export's folder.\nbase_model: MODEL\n"
+    head = "# axolotl train recipes/axolotl.yml, from this export's folder.\nbase_model: MODEL  # fill in\n"
     source = "json" if facts.format == "jsonl" else facts.format
     settings = {"kto": _kto_yaml, "pairs": _pairs_yaml, "reward": _reward_yaml}[facts.kind](facts)
     type_ = {"kto": f"{facts.settings.chat_template}.ultra", "reward": "bradley_terry.chat_template"}
@@ -153,7 +153,7 @@ def _yaml(facts: Facts) -> str:
         f"{name}:\n  - path: {source}\n    data_files: {path}\n    split: train\n"
         f"    type: {type_.get(facts.kind, 'chat_template.default')}\n"
         + ("    field_messages: prompt\n" if facts.kind == "pairs" else "")
-        for name, path in (("datasets", facts.path_of("train")), ("test_datasets", facts.path_of("test")))
+        for name, path in (("datasets", facts.path_of("train")), ("test_datasets", facts.held_out_path))
         if path
     ]
     return head + settings + "".join(entries) + "sequence_len: 2048\nmicro_batch_size: 4\noutput_dir: trained\n"

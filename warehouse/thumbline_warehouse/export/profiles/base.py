@@ -102,6 +102,16 @@ class Facts:
         """Where a split's rows lie; None when it has none."""
         return dict(self.files).get(split)
 
+    @property
+    def held_out(self) -> str | None:
+        """The split to evaluate on while training: validation, else test; None where neither has rows."""
+        return next((split for split in ("validation", "test") if self.path_of(split)), None)
+
+    @property
+    def held_out_path(self) -> str | None:
+        """Where the rows of that split lie."""
+        return self.path_of(self.held_out) if self.held_out else None
+
 
 class Profile(ABC):
     """

@@ -51,7 +51,8 @@ class Halos(Profile):
             row |= {"output_A": [text_message(answer_of(example, "chosen", settings))]}
             row |= {"output_B": [text_message(answer_of(example, "rejected", settings))]}
             row |= {"label": 1, "reward_A": 1.0, "reward_B": 0.0}
-        return row | {"split": settings.split}
+        # Its loader knows these two; what is not for training it evaluates on.
+        return row | {"split": "train" if settings.split == "train" else "test"}
 
     def problems(self, row: Row, settings: Settings) -> list[str]:
         own = [*self.types(settings)]
@@ -71,7 +72,7 @@ class Halos(Profile):
         return types | {"split": "VARCHAR"}
 
     def papers(self, facts: Facts) -> dict[str, str]:
-        test = facts.path_of("test")
+        test = facts.held_out_path
         note = _NOTE.format(
             loss="kto" if facts.kind == "kto" else "dpo",
             train=facts.path_of("train"),

@@ -77,7 +77,7 @@ class Implicit(Profile):
         source = "json" if facts.format == "jsonl" else facts.format
         papers = {"recipes/torchtune.yaml": _TORCHTUNE.format(source=source, train=facts.path_of("train"))}
         if facts.format == "jsonl":
-            file = facts.path_of("test") or facts.path_of("train")
+            file = facts.path_of("test") or facts.held_out_path or facts.path_of("train")
             papers["recipes/rewardbench.sh"] = _REWARDBENCH.format(file=file)
         return papers
 

@@ -58,8 +58,8 @@ def _yaml(facts: Facts) -> str:
         "dataset_dir: .",
         f"dataset: {_name(facts, 'train')}",
     ]
-    if facts.path_of("test"):
-        lines += [f"eval_dataset: {_name(facts, 'test')}", "eval_strategy: epoch"]
+    if facts.held_out:
+        lines += [f"eval_dataset: {_name(facts, facts.held_out)}", "eval_strategy: epoch"]
     if facts.kind == "kto":
         lines += [f"kto_chosen_weight: {facts.desirable_weight}", f"kto_rejected_weight: {facts.undesirable_weight}"]
     if facts.kind == "sft":

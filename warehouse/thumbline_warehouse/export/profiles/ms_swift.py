@@ -123,7 +123,7 @@ class MsSwift(Profile):
         return types
 
     def papers(self, facts: Facts) -> dict[str, str]:
-        test = facts.path_of("test")
+        test = facts.held_out_path
         command = _COMMANDS[facts.kind].format(desirable=facts.desirable_weight, undesirable=facts.undesirable_weight)
         script = _SCRIPT.format(
             command=command,

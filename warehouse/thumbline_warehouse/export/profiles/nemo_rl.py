@@ -16,10 +16,10 @@ from .chat import answer_of, text_message, turns_of
 from .checks import TEXT, answer_problems, different_problems, field_problems, prompt_problems, value_problems
 
 _COMPLETIONS: Final = f'STRUCT("rank" BIGINT, completion {TEXT_MESSAGES})[]'
-_YAML: Final = """# uv run examples/run_{script}.py --config recipes/nemo_rl.yaml \\
+_YAML: Final = """# uv run examples/run_{script}.py --config examples/configs/nemo_rl.yaml \\
 #   policy.model_name=MODEL policy.tokenizer.name=MODEL
-# Paths are from this export's folder. Pairs over max_total_sequence_length stay, with a loss of 0.
-defaults: examples/configs/{script}.yaml
+# Copy this into examples/configs of NeMo RL, and put the folder of this export before the paths. Pairs over max_total_sequence_length stay, with a loss of 0.
+defaults: {script}.yaml
 data:
   train:
     data_path: {train}
@@ -55,7 +55,7 @@ class NemoRl(Profile):
         return {"context": TEXT_MESSAGES, "completions": _COMPLETIONS}
 
     def papers(self, facts: Facts) -> dict[str, str]:
-        test = facts.path_of("test")
+        test = facts.held_out_path
         yaml = _YAML.format(
             script="dpo" if facts.kind == "pairs" else "rm",
             train=facts.path_of("train"),

@@ -79,7 +79,7 @@ class OpenAi(Profile):
         return dict.fromkeys(("input", *_OUTPUTS), "JSON")
 
     def papers(self, facts: Facts) -> dict[str, str]:
-        test = facts.path_of("test")
+        test = facts.held_out_path
         return {
             "recipes/openai.md": _NOTE.format(
                 train=facts.path_of("train"), test=f", and `{test}` for validation" if test else ""

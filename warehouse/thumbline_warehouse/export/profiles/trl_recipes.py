@@ -28,7 +28,9 @@ Every option of {config} can be given.
 _LOAD: Final = """folder = Path(__file__).parent.parent
 parser = HfArgumentParser({config})
 parser.add_argument("model")
-{arguments}parser.set_defaults({defaults})
+{arguments}parser.set_defaults(
+{defaults}
+)
 config, given = parser.parse_args_into_dataclasses()
 
 data = load_dataset(str(folder))
@@ -36,7 +38,7 @@ data = load_dataset(str(folder))
     model=given.model,
 {reward}    args=config,
     train_dataset=data["train"],
-    eval_dataset=data.get("test"),
+    eval_dataset=data.get("validation", data.get("test")),
     processing_class={processor}.from_pretrained(given.model),
 )
 trainer.train()
@@ -77,7 +79,7 @@ def _body(facts: Facts, prefix: str) -> str:
         config=f"{prefix}Config",
         trainer=f"{prefix}Trainer",
         processor=_processor(facts),
-        defaults=", ".join(f"{name}={value!r}" for name, value in _defaults(facts).items()),
+        defaults="\n".join(f"    {name}={value!r}," for name, value in _defaults(facts).items()),
         arguments=_REWARD_ARGUMENT if prompts else "",
         reward="    reward_funcs=reward,\n" if prompts else "",
         cast=(_CAST if facts.settings.images else "") + (_REWARD if prompts else ""),

@@ -98,7 +98,7 @@ class Verl(Profile):
         train = facts.path_of("train")
         if facts.kind in PAIRED:
             return {"recipes/verl_rm.py": _RM.format(train=train)}
-        return {"recipes/verl.sh": _RL.format(train=train, validation=facts.path_of("test") or train)}
+        return {"recipes/verl.sh": _RL.format(train=train, validation=facts.held_out_path or train)}
 
 
 def _reward_problems(row: Row) -> Iterator[str]:

@@ -3,6 +3,9 @@ Keys that let a back end send events, one file for all projects.
 
 A key reads `tlk_<id>_<secret>`. The id names it in lists and when it is revoked; of the secret only
 the SHA-256 is stored, which is enough for 256 random bits: there is nothing to guess from a hash.
+
+The hash cannot send events, but receipts are signed with a key derived from it (`thumbline.receipts`):
+who can read the file can forge receipts, so it is its owner's only.
 """
 
 from __future__ import annotations
@@ -20,16 +23,21 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from thumbline.receipts import WRITE_KEY, signer_of
+
+if TYPE_CHECKING:
+    from itsdangerous import Signer
 
 __all__ = ["KeyInfo", "KeyStore"]
 
 _log = logging.getLogger("thumbline.keys")
 
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_KEY: Final = re.compile(r"tlk_([A-Za-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _ID_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # How long a change in the file may stay unseen: half of the two seconds that a revoked key may live on.
 _LOOK_INTERVAL_S: Final = 1.0
@@ -45,7 +53,8 @@ class KeyInfo:
         project: what the key writes to.
         sha256: hash of the secret, in hex.
         created_at: ISO 8601, UTC.
-        revoked_at: ISO 8601, UTC; None while the key is valid.
+        revoked_at: ISO 8601, UTC; None where it was not revoked.
+        expires_at: ISO 8601, UTC; when a key that another one has taken the place of ends by itself.
     """
 
     id: str
@@ -53,6 +62,34 @@ class KeyInfo:
     sha256: str
     created_at: str
     revoked_at: str | None = None
+    expires_at: str | None = None
+
+    def is_valid(self, now: datetime | None = None) -> bool:
+        """
+        Whether it opens anything.
+
+        Args:
+            now: the time; the present when left out.
+        """
+        if self.revoked_at is not None:
+            return False
+        return self.expires_at is None or (now or datetime.now(timezone.utc)) < datetime.fromisoformat(self.expires_at)
+
+
+@dataclass(frozen=True)
+class _Valid:
+    """A key as `verify` needs it."""
+
+    project: str
+    sha256: str
+    ends_at: float | None
+
+    @cached_property
+    def signer(self) -> Signer:
+        return signer_of(self.sha256)
+
+    def has_ended(self) -> bool:
+        return self.ends_at is not None and time.time() >= self.ends_at
 
 
 # The class has a method of that name.
@@ -70,7 +107,7 @@ class KeyStore:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._valid: dict[str, tuple[str, str]] = {}
+        self._valid: dict[str, _Valid] = {}
         self._seen: tuple[int, ...] | None = ()
         self._look_at = 0.0
         # Now, so that no thread finds the keys not read yet.
@@ -85,17 +122,35 @@ class KeyStore:
         """
         if not _PROJECT.fullmatch(project):
             raise ValueError(f"project {project!r}: use a-z, 0-9 and '-', at most 63, a letter or digit first")
-        secret = secrets.token_urlsafe(32)
         with self._changing() as keys:
-            key_id = _new_id({key.id for key in keys})
-            keys.append(KeyInfo(key_id, project, _sha256(secret), _now()))
-        return f"tlk_{key_id}_{secret}"
+            return _add(keys, project)
+
+    def rotate(self, key_id: str, overlap_s: float) -> str | None:
+        """
+        A new key of the same project; the old one ends by itself.
+
+        Args:
+            key_id: the key whose place is taken.
+            overlap_s: seconds for which the old key, and receipts minted with it, still hold.
+
+        Returns:
+            The new key's text; None where no valid key has that id.
+        """
+        ends = datetime.now(timezone.utc) + timedelta(seconds=overlap_s)
+        with self._changing() as keys:
+            for index, key in enumerate(keys):
+                if key.id == key_id and key.is_valid():
+                    # Rotating twice does not give it more time.
+                    earlier = min(ends, datetime.fromisoformat(key.expires_at)) if key.expires_at else ends
+                    keys[index] = replace(key, expires_at=earlier.isoformat(timespec="seconds"))
+                    return _add(keys, key.project)
+        return None
 
     def revoke(self, key_id: str) -> bool:
         """End a key; a running collector follows within two seconds. False where no valid key has that id."""
         with self._changing() as keys:
             for index, key in enumerate(keys):
-                if key.id == key_id and key.revoked_at is None:
+                if key.id == key_id and key.is_valid():
                     keys[index] = replace(key, revoked_at=_now())
                     return True
         return False
@@ -111,18 +166,40 @@ class KeyStore:
         Args:
             key: the key's text as the client sent it.
         """
-        if time.monotonic() >= self._look_at:
-            self._follow()
-        match = _KEY.fullmatch(key)
+        match = WRITE_KEY.fullmatch(key)
         if match is None:
             return None
-        if match[1] not in self._valid:
-            # Perhaps made a moment ago: a new key works at once. Costs one look at the file's status.
-            self._follow()
-        found = self._valid.get(match[1])
+        found = self._find(match[1])
         # The comparison takes its time for an unknown id too.
-        project, expected = found or (None, "")
-        return project if hmac.compare_digest(_sha256(match[2]), expected) else None
+        same = hmac.compare_digest(_sha256(match[2]), found.sha256 if found else "")
+        return found.project if found and same else None
+
+    def signer(self, key_id: str) -> Signer | None:
+        """
+        The signer of a valid key's receipts, or None.
+
+        Args:
+            key_id: names the key.
+        """
+        found = self._find(key_id)
+        return found.signer if found else None
+
+    def project(self, key_id: str) -> str | None:
+        """
+        The project of a valid key, or None.
+
+        Args:
+            key_id: names the key.
+        """
+        found = self._find(key_id)
+        return found.project if found else None
+
+    def _find(self, key_id: str) -> _Valid | None:
+        # A key that is not known was perhaps made a moment ago, and works at once: one look at the file's status.
+        if time.monotonic() >= self._look_at or key_id not in self._valid:
+            self._follow()
+        found = self._valid.get(key_id)
+        return None if found is None or found.has_ended() else found
 
     def _follow(self) -> None:
         """Read the file again if it has changed since."""
@@ -131,7 +208,7 @@ class KeyStore:
             try:
                 seen = _signature(self.path)
                 if seen != self._seen:
-                    self._valid = {k.id: (k.project, k.sha256) for k in self._read() if k.revoked_at is None}
+                    self._valid = {key.id: _valid(key) for key in self._read() if key.is_valid()}
                     self._seen = seen
             except (OSError, ValueError, TypeError, KeyError) as error:
                 # A file that cannot be read says nothing about keys: those known stay, none is added.
@@ -174,6 +251,18 @@ class KeyStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _valid(key: KeyInfo) -> _Valid:
+    ends_at = None if key.expires_at is None else datetime.fromisoformat(key.expires_at).timestamp()
+    return _Valid(key.project, key.sha256, ends_at)
+
+
+def _add(keys: _Keys, project: str) -> str:
+    secret = secrets.token_urlsafe(32)
+    key_id = _new_id({key.id for key in keys})
+    keys.append(KeyInfo(key_id, project, _sha256(secret), _now()))
+    return f"tlk_{key_id}_{secret}"
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:

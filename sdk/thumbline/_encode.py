@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 from pydantic import ValidationError
 
 from . import limits
+from ._people import People
 from ._version import __version__
 from .errors import InvalidEvent, invalid
 from .events import EVENT_ADAPTER, Event
-from .handles import Rater, plain_id
 from .problems import Problem, problems_of
-from .pseudonym import Pseudonymizer, pepper_from_key
 
 if TYPE_CHECKING:
     from .settings import ClientSettings
@@ -49,8 +48,7 @@ class Encoder:
     """Checks drafts against the contract and writes them as JSON."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        pepper = settings.pepper.encode() if settings.pepper is not None else pepper_from_key(settings.key)
-        self._pseudonym = Pseudonymizer(pepper)
+        self._people = People(settings)
         # Built now, and not for twenty milliseconds in the middle of a request, or of a fork.
         EVENT_ADAPTER.rebuild()
         for model in get_args(Event):
@@ -88,22 +86,9 @@ class Encoder:
 
     def _hide_people(self, event: dict[str, Any]) -> None:
         if "rater" in event:
-            event["rater"] = self._rater(event["rater"], "rater.id")
+            event["rater"] = self._people.rater(event["rater"], "rater.id")
         if "author" in event:
-            event["author"] = self._rater(event["author"], "author")["id"]
-
-    def _rater(self, rater: object, field: str) -> dict[str, Any]:
-        if not isinstance(rater, Rater):
-            return {"id": self._hashed(plain_id(rater, field), field)}
-        known = {} if rater.wrote_prompt is None else {"wrote_prompt": rater.wrote_prompt}
-        if rater.pseudonymous or rater.kind != "human":
-            return {"id": rater.id, "kind": rater.kind, **known}
-        return {"id": self._hashed(plain_id(rater.id, field), field), "kind": rater.kind, **known}
-
-    def _hashed(self, user_id: str, field: str) -> str:
-        if not user_id:  # its hash would look like a person
-            raise invalid(field, "must not be empty")
-        return self._pseudonym(user_id)
+            event["author"] = self._people.rater(event["author"], "author")["id"]
 
 
 class TooLarge(InvalidEvent):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .events import ConsentValue
     from .handles import AnswerLike, PairLike, PlainId, RaterLike, TargetLike
+    from .receipts import Minter
     from .stats import Drop, Stats
     from .transport import Transport
 
@@ -115,7 +116,9 @@ class Client:
                 connect_timeout_s=settings.connect_timeout_s,
                 read_timeout_s=settings.read_timeout_s,
             )
-        self._pipeline: Pipeline = Pipeline(settings, transport, clock or SystemClock(), on_drop or _ignore)
+        self._clock = clock or SystemClock()
+        self._minter: Minter | None = None
+        self._pipeline: Pipeline = Pipeline(settings, transport, self._clock, on_drop or _ignore)
         self._retire = weakref.finalize(self, self._pipeline.retire)
         self._retire.atexit = False  # the end of the process is the pipeline's own business
 
@@ -516,6 +519,55 @@ class Client:
         given = {name: item for name, item in common.items() if name != "training_consent"}
         fields = {"kind": "consent", "rater": rater, "training_consent": value}
         return self._record(fields, _BASE_SIZE, None, given)
+
+    # -- the page's way in -----------------------------------------------------------------------------
+
+    def receipt(
+        self,
+        target: TargetLike,
+        *,
+        rater: RaterLike,
+        kinds: Iterable[str] | None = None,
+        expires_in_s: float = 604_800,
+        conversation_id: PlainId | None = None,
+        app: str | None = None,
+        training_consent: ConsentValue | None = None,
+    ) -> str:
+        """
+        Mint a receipt, with which a page may vote for one person on one thing. Sends nothing.
+
+            receipt = tl.receipt(answer, rater="user-42")
+
+        The page posts its events to the collector's `/v1/votes`, each with the receipt; what is judged, by
+        whom and in which order it was shown comes from the receipt. See docs/receipts.md.
+
+        Args:
+            target: an answer or its id, a `Pair` from `comparison`, or a `Conversation`.
+            rater: who may vote; a plain user id is hashed, as in every vote.
+            kinds: kinds of events that the page may send. When left out: `thumb` for an answer, `pick` for a
+                pair, `rating` for a conversation, each with `exposure` and `signal`.
+            expires_in_s: seconds for which it holds, at most 30 days; 7 days when left out.
+            conversation_id: the conversation; the handle's when left out.
+            app: the product; the client's setting when left out. The same for `training_consent`.
+            training_consent: whether the votes may train a model.
+
+        Returns:
+            The receipt; empty when it could not be minted, which is logged (and raised with `debug=True`).
+        """
+        try:
+            if self._minter is None:
+                from .receipts import Minter  # brings itsdangerous
+
+                self._minter = Minter(self._settings, self._clock)
+            common = {"conversation_id": conversation_id, "app": app, "training_consent": training_consent}
+            return self._minter.mint(target, rater, kinds, expires_in_s, common)
+        except Exception as error:
+            if self._settings.debug:
+                raise
+            # The text of our own error names fields and never holds values; that of others may.
+            said = str(error) if isinstance(error, InvalidEvent) else type(error).__name__
+            _log.warning("receipt", "a receipt could not be minted: %s", said)
+            return ""
 
     # -- delivery --------------------------------------------------------------------------------------
 

@@ -32,3 +32,12 @@ MAX_TAG_LENGTH: Final = 100
 MAX_ANSWERS: Final = 16
 MAX_PROPERTIES: Final = 64
 MAX_TOOLS: Final = 256
+
+# A receipt: a pair with UUIDs as ids takes some 450, 16 answers 1,200. Looked at before anything else is.
+MAX_RECEIPT_LENGTH: Final = 2_048
+# Seconds that a receipt may hold at most. Below what a rotated key is commonly kept for, see docs/receipts.md.
+MAX_RECEIPT_LIFE_S: Final = 30 * 24 * 60 * 60
+
+# One request from a page: an edit of some length fits, and browsers send 64 KiB at most while a page closes.
+MAX_VOTES_BYTES: Final = 256 * 1024
+MAX_VOTES: Final = 50

@@ -4,45 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.events import completion, event, thumb
-from thumbline_warehouse.export import BadOption, ExportError, verify
+from tests.events import completion, event, records, thumb
+from tests.export.conftest import options_of
+from tests.warehouse.conftest import LOG
+from thumbline_warehouse.export import BadOption, Export, ExportError, export, verify
 from thumbline_warehouse.export.profiles import PROFILES
+from thumbline_warehouse.store import DuckLakeStore
+from thumbline_warehouse.urls import WarehouseUrl
 
 KINDS = ("kto", "pairs", "reward", "prompts", "sft")
 
 
-def some(land) -> None:
+def _events() -> list[dict[str, Any]]:
     """Answers in one or two turns, with thumbs and picks of some strength."""
+    events = []
     for i in range(24):
         first = [{"role": "user", "content": f"question {i // 2}"}]
         turns = [*first, {"role": "assistant", "content": "Go on."}, {"role": "user", "content": "More?"}]
-        land(
-            [
-                completion(
-                    f"a{i}", text=f"answer {i}", messages=turns if i // 2 % 2 else first, conversation_id=f"c{i // 2}"
-                )
-            ]
-        )
-    land([thumb(f"a{i}", ["up", "down"][i % 2]) for i in range(24)])
-    land([event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"a{i + 1}"]) for i in range(0, 24, 2)])
-    land(
-        [
-            event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i}", strength=4, scale=5)
-            for i in range(0, 24, 2)
-        ]
-    )
+        messages = turns if i // 2 % 2 else first
+        events.append(completion(f"a{i}", text=f"answer {i}", messages=messages, conversation_id=f"c{i // 2}"))
+        events.append(thumb(f"a{i}", ["up", "down"][i % 2]))
+    for i in range(0, 24, 2):
+        events.append(event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"a{i + 1}"]))
+        events.append(event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i}", strength=4, scale=5))
+    return events
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> WarehouseUrl:
+    """A warehouse for all tests of this file: none of them changes it."""
+    url = WarehouseUrl.parse(f"ducklake:{tmp_path_factory.mktemp('filled')}/catalog.sqlite")
+    with closing(DuckLakeStore(url)) as store:
+        store.land(LOG, [records(_events())])
+    return url
+
+
+@pytest.fixture(scope="module")
+def exports(filled: WarehouseUrl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Finished exports, to be copied before they are changed."""
+    where = tmp_path_factory.mktemp("exports")
+    options = {
+        "kto": options_of("kto"),
+        "reward": options_of("reward", sources=["pick"]),
+        "split": options_of("kto", test=0.3),
+    }
+    return {name: export(filled, where / name, wanted).folder for name, wanted in options.items()}
+
+
+@pytest.fixture
+def copy_of(exports: dict[str, Path], tmp_path: Path) -> Callable[[str], Export]:
+    return lambda name: Export(Path(shutil.copytree(exports[name], tmp_path / name)))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_export_for_each_reader_is_fine(land, make, profile: str, kind: str) -> None:
-    some(land)
+def test_an_export_for_each_reader_is_fine(filled: WarehouseUrl, tmp_path: Path, profile: str, kind: str) -> None:
+    def make(kind: str, **options: Any) -> Export:
+        return export(filled, tmp_path / options.get("format", "out"), options_of(kind, **options))
+
     if kind not in PROFILES[profile].kinds:
         with pytest.raises(BadOption, match=profile):
             make(kind, profile=profile)
@@ -103,9 +131,8 @@ def first_of(**fields: Any):
         (lambda rows: [], "no rows"),
     ],
 )
-def test_a_kto_row_that_a_trainer_would_mangle_is_found(land, make, edit, message: str) -> None:
-    some(land)
-    made = make("kto")
+def test_a_kto_row_that_a_trainer_would_mangle_is_found(copy_of, edit, message: str) -> None:
+    made = copy_of("kto")
     assert verify(made.folder) == []
     change(made.folder, edit)
     assert any(message in problem for problem in verify(made.folder)), verify(made.folder)
@@ -124,16 +151,14 @@ def test_a_kto_row_that_a_trainer_would_mangle_is_found(land, make, edit, messag
         (lambda rows: [{k: v for k, v in row.items() if k != "prompt"} for row in rows], "prompt"),
     ],
 )
-def test_a_reward_row_that_a_trainer_would_mangle_is_found(land, make, edit, message: str) -> None:
-    some(land)
-    made = make("reward", sources=["pick"])
+def test_a_reward_row_that_a_trainer_would_mangle_is_found(copy_of, edit, message: str) -> None:
+    made = copy_of("reward")
     change(made.folder, edit)
     assert any(message in problem for problem in verify(made.folder)), verify(made.folder)
 
 
-def test_a_changed_missing_or_foreign_file_is_found(land, make) -> None:
-    some(land)
-    made = make("kto", test=0.3)
+def test_a_changed_missing_or_foreign_file_is_found(copy_of) -> None:
+    made = copy_of("split")
     path = made.folder / "data" / "train.jsonl"
     before = path.read_bytes()
     path.write_bytes(before.replace(b"answer 1", b"answer X", 1))
@@ -151,9 +176,8 @@ def test_a_changed_missing_or_foreign_file_is_found(land, make) -> None:
         verify(made.folder)
 
 
-def test_a_row_copied_into_the_other_split_is_found(land, make) -> None:
-    some(land)
-    made = make("kto", test=0.3)
+def test_a_row_copied_into_the_other_split_is_found(copy_of) -> None:
+    made = copy_of("split")
     leaked = next(made.rows("test")) | {"example_id": "another"}
     change(made.folder, lambda rows: [*rows, leaked])
     problems = " ".join(verify(made.folder))
@@ -161,9 +185,8 @@ def test_a_row_copied_into_the_other_split_is_found(land, make) -> None:
     assert "prompts are in more than one split" in problems
 
 
-def test_parquet_has_a_schema_without_nulls(land, make) -> None:
-    some(land)
-    made = make("reward", format="parquet")
+def test_parquet_has_a_schema_without_nulls(filled: WarehouseUrl, tmp_path: Path) -> None:
+    made = export(filled, tmp_path / "out", options_of("reward", format="parquet"))
     schema = pq.read_schema(made.path())
     assert all(not field.nullable for field in schema)
     assert str(schema.field("margin").type) == "double"

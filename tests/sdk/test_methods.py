@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import thumbline
-from thumbline import Answer, Conversation, Pair, Rater
+from thumbline import Answer, Conversation, Pair, Rater, testing
 from thumbline.events import EVENT_ADAPTER, KINDS
 from thumbline.testing import RecordingClient, RecordingTransport, record
 
@@ -336,7 +336,7 @@ def test_the_pepper_decides_the_pseudonym():
             return last(tl)["rater"]["id"]
 
     assert "h1:" + hmac.new(b"p", b"u", "sha256").hexdigest()[:32] == pseudonym(pepper="p")
-    derived = hmac.new(b"thumbline/pepper/v1", b"test", "sha256").digest()
+    derived = hmac.new(b"thumbline/pepper/v1", testing._KEY.encode(), "sha256").digest()
     assert "h1:" + hmac.new(derived, b"u", "sha256").hexdigest()[:32] == pseudonym()
     assert pseudonym() != pseudonym(pepper="p")
 

@@ -113,8 +113,8 @@ def answer_steps(db: duckdb.DuckDBPyConnection, options: ExportOptions, profile:
             Step("language", "another language", sides.any_of(f"{language} NOT IN {listed(filters.language)}"))
         )
     steps += _reader_steps(options, profile, sides)
-    if options.kind not in ("pairs", "reward", "prompts"):
-        # People do choose between an empty answer and another; alone it only teaches to stop.
+    if options.kind != "prompts":
+        # A trainer takes it, and learns to stop at once.
         empty = "coalesce({side}.response_chars, 0) = 0 AND NOT {side}.answer_calls_tools"
         steps.append(Step("empty", "the answer is empty", sides.any_of(empty)))
     steps += _length_steps(filters, sides)

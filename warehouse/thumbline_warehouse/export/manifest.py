@@ -96,6 +96,13 @@ def card(content: dict[str, Any]) -> str:
         for name, count in funnel["dropped"].items()
         if count
     )
+    features = profiles.features_of_types(content["features"])
+    # Told, not guessed: what is absent from the first 10 MB of JSON Lines could not come later. JSON is YAML.
+    told = (
+        f"dataset_info:\n- config_name: {content['kind']}-{content['data_sha256'][:12]}\n  features: {json.dumps(features)}\n"
+        if features
+        else ""
+    )
     # `datasets` keys its cache by the folder's name and this block: a name of the content keeps it from
     # answering with the rows of an earlier export.
     return f"""---
@@ -103,7 +110,7 @@ configs:
 - config_name: {content["kind"]}-{content["data_sha256"][:12]}
   data_files:
 {files}
----
+{told}---
 # {content["kind"]}: {funnel["rows"]:,} rows
 
 Exported by thumbline {content["tool"]["version"]} from events up to load {content["snapshot"]["load_id"]}

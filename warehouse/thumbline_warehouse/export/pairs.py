@@ -5,8 +5,6 @@ Pairs, and the same with a margin for reward models: one row a preference.
     ->  {"prompt": [{"role": "user", "content": "Capital of France?"}],
          "chosen": [{"role": "assistant", "content": "Paris."}],
          "rejected": [{"role": "assistant", "content": "Lyon."}], "chosen_position": 1, ...}
-
-An empty answer stays: people did choose between it and the other. The manifest counts such rows.
 """
 
 from __future__ import annotations

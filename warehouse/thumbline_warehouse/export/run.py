@@ -16,7 +16,8 @@ from ..connect import ConnectionSettings, connect
 from ..urls import WarehouseUrl
 from . import manifest as papers
 from .convert import convert_lines, for_split
-from .errors import ExportError
+from .dates import dated_columns
+from .errors import BadOption, ExportError
 from .exported import Export
 from .funnel import Funnel
 from .options import ExportOptions
@@ -179,6 +180,11 @@ def _finish(work: _Work, split: str, rows: int) -> File:
         columns = planned.profile.columns(planned.settings)
         write_parquet(work.db, lines, _columns(planned), columns, path, work.progress)
         lines.unlink()
+    elif planned.settings.format == "jsonl" and (dated := dated_columns(path)):
+        raise BadOption(
+            f"format: all texts of {', '.join(sorted(dated))} look like times, and would be read as such from JSON Lines; "
+            "use --format parquet, or --no-metadata where it is metadata"
+        )
     return describe(path, work.folder, split, rows)
 
 

@@ -62,10 +62,6 @@ def statistics(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: Re
     found["quality"] = _quality(db, options, funnel)
     if options.kind in PAIRED:
         found["wins"] = _wins(db)
-        found["empty_answers"] = _row(
-            db,
-            "SELECT count(*) FILTER (chosen_chars = 0) AS chosen, count(*) FILTER (rejected_chars = 0) AS rejected FROM plan",
-        )
     if options.kind == "reward":
         found["margins"] = _counts(db, "printf('%g', margin)") if options.output.margin == "strength" else {}
     return found

@@ -100,7 +100,7 @@ def _rows(made: Export, split: str, seen: _Seen) -> Iterator[str]:
             answer = _hash(_answer_of(row))
             seen.equal_neighbours += answer == before
             before = answer
-            _note(row, split, seen)
+            _note(row, split, seen, _prompt_of(row, made.manifest["kind"]))
     except (ValueError, OSError, ExportError) as error:
         yield f"{path}, row {count}: cannot be read: {error}"
     expected = next(file["rows"] for file in made.manifest["files"] if file["split"] == split)
@@ -111,12 +111,12 @@ def _rows(made: Export, split: str, seen: _Seen) -> Iterator[str]:
         yield f"example_ids/{split}.txt has {ids} lines for {expected} rows"
 
 
-def _note(row: Row, split: str, seen: _Seen) -> None:
+def _note(row: Row, split: str, seen: _Seen, prompt: Any) -> None:
     if row.get("example_id"):
         seen.examples[_hash(row["example_id"])] += 1
     if row.get("conversation_id"):
         seen.conversations.setdefault(_hash(row["conversation_id"]), set()).add(split)
-    seen.prompts.setdefault(_hash(_prompt_of(row)), set()).add(split)
+    seen.prompts.setdefault(_hash(prompt), set()).add(split)
     if isinstance(row.get("label"), bool):
         seen.labels[row["label"]] += 1
 
@@ -160,9 +160,10 @@ def _answer_of(row: Row) -> Any:
     )
 
 
-def _prompt_of(row: Row) -> Any:
-    if "prompt" not in row and "messages" in row:
-        return row["messages"][:-1] if "chosen" not in row and "rejected_response" not in row else row["messages"]
+def _prompt_of(row: Row, kind: str) -> Any:
+    if "prompt" not in row and isinstance(row.get("messages"), list):
+        # Some readers want the answer in one list with the prompt.
+        return row["messages"] if kind == "prompts" or "chosen" in row else row["messages"][:-1]
     return next((row[name] for name in ("prompt", "input", "context") if name in row), row)
 
 

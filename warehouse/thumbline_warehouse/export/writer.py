@@ -314,4 +314,17 @@ def _row_groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.
 
 
 def _not_null(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([field.with_nullable(False) for field in schema])
+    return pa.schema([pa.field(field.name, _plain(field.type), nullable=False) for field in schema])
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    """A type without the large variants that DuckDB is asked for: `datasets` 4.0 cannot train on those."""
+    if pa.types.is_large_string(type_):
+        return pa.string()
+    if pa.types.is_large_binary(type_):
+        return pa.binary()
+    if pa.types.is_large_list(type_) or pa.types.is_list(type_):
+        return pa.list_(_plain(type_.value_type))
+    if pa.types.is_struct(type_):
+        return pa.struct([pa.field(field.name, _plain(field.type)) for field in type_])
+    return type_

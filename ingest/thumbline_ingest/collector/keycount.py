@@ -80,6 +80,16 @@ def understood_keys(event: Event) -> int:
     return count
 
 
+def keys_in(value: dict[str, Any]) -> int:
+    """
+    The object keys in a parsed object.
+
+    Raises:
+        Suspicious: as `understood_keys` does.
+    """
+    return _free_keys(value, 1)
+
+
 def _answer_keys(fields: dict[str, Any]) -> int:
     # Completions and edits: the models inside.
     count = _message_keys((fields["response"],), 2)

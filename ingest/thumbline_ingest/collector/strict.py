@@ -94,7 +94,7 @@ def _walk(value: Any) -> Iterator[Problem]:
             if isinstance(item, dict):
                 yield from _key_problems(item, path)
             children = item.items() if isinstance(item, dict) else enumerate(item)
-            stack.extend([(child, (*path, _name(key))) for key, child in children][::-1])
+            stack.extend([(child, (*path, plain_name(key))) for key, child in children][::-1])
         elif (message := _scalar_problem(item)) is not None:
             yield Problem(_field(path), message)
 
@@ -102,7 +102,7 @@ def _walk(value: Any) -> Iterator[Problem]:
 def _key_problems(item: dict[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
     if isinstance(item, _Repeating):
         for key in sorted(item.repeated):
-            yield Problem(_field((*path, _name(key))), "appears more than once in its object")
+            yield Problem(_field((*path, plain_name(key))), "appears more than once in its object")
     for key in item:
         message = _scalar_problem(key)
         if message is not None:
@@ -127,8 +127,8 @@ def _text_problem(text: str) -> str | None:
     return "is not valid UTF-8" if _STRAY_BYTE.search(text) else "contains a lone surrogate (half a character)"
 
 
-def _name(key: object) -> str:
-    # A key is the sender's own words: named only where it looks like a name.
+def plain_name(key: object) -> str:
+    """A key, which is the sender's own words, where it looks like a name; else `?`."""
     text = str(key)
     return text if _PLAIN_NAME.fullmatch(text) else "?"
 
@@ -167,4 +167,4 @@ def _deep_field(text: str) -> str:
             depth -= 1
         elif depth == 1:
             field, last = (last, last) if token == ":" else (field, token[1:-1])
-    return _name(field) if field else ""
+    return plain_name(field) if field else ""

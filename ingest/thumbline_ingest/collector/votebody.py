@@ -55,9 +55,8 @@ def split_votes(body: bytes) -> VoteBody:
     try:
         outer = _OUTER.decode(body)
         raw, sent_at = bytes(outer.events), outer.sent_at
-        fields = 2 if b'"sent_at"' in body else 1
         # As many keys outside as there are fields: none of them stands there twice.
-        is_plain = written_keys(body) - written_keys(raw) == fields
+        is_plain = written_keys(body) - written_keys(raw) == (1 if sent_at is None else 2)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         is_plain = False
     if not is_plain:

@@ -33,6 +33,7 @@ bench: $(READY)  ## lists the figures; NAME=export measures one, as a ratio agai
 
 docs: $(READY)  ## write the generated files: schemas and references
 	$(BIN)/python -m thumbline_warehouse.reference > docs/warehouse.md
+	$(BIN)/python -m thumbline_warehouse.export.examples > docs/export-rows.md
 	$(BIN)/python -m thumbline_ingest.cli.reference > docs/commands.md
 	$(BIN)/python -m thumbline.schema > schemas/event.v1.schema.json
 	$(BIN)/python -m thumbline_ingest.collector.openapi > schemas/openapi.v1.json

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.events import completion, event, records, thumb
-from thumbline_warehouse.export import ExportOptions, export
+from thumbline_warehouse.export import Export, ExportOptions, Output, Split, export
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -29,14 +29,25 @@ class Exported:
     A finished export.
 
     Attributes:
-        kind: kto or pairs.
-        folder: what a trainer is given.
-        rows: what must be in it, by example, from the events themselves.
+        kind: kto, pairs, reward ...
+        made: the export; its folder is what a trainer is given.
+        rows: what must be in it, whatever the split, from the events themselves.
     """
 
     kind: str
-    folder: Path
+    made: Export
     rows: list[dict[str, Any]]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Split -> rows, as the manifest has it."""
+        return dict(self.made.manifest["split"]["rows"])
+
+    def load(self) -> Any:
+        """What `datasets` makes of the folder as it is."""
+        from datasets import load_dataset
+
+        return load_dataset(str(self.made.folder), cache_dir=str(self.made.folder.parent / "cache"))
 
 
 @dataclass(frozen=True)
@@ -71,19 +82,26 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseUrl:
     """Rated answers and decided picks, some of them deep in a conversation with a system prompt."""
     url = WarehouseUrl.parse(f"ducklake:{tmp_path_factory.mktemp('warehouse')}/catalog.sqlite")
     with contextlib.closing(DuckLakeStore(url)) as store:
-        store.land("log-1", [records(_events())])
+        store.land("log-1", [records(_events(), project="text")])
+        store.land("log-2", [records(_tool_events(), project="tools")])
     return url
 
 
-@pytest.fixture(params=["kto-jsonl", "kto-parquet", "pairs-jsonl", "pairs-parquet"])
-def exported(request: pytest.FixtureRequest, warehouse: WarehouseUrl, tmp_path: Path) -> Exported:
-    """Each kind in each format."""
-    return make_export(warehouse, tmp_path, *request.param.split("-"))
-
-
-def make_export(warehouse: WarehouseUrl, where: Path, kind: Any, format_: Any) -> Exported:
-    made = export(warehouse, where / "export", ExportOptions(kind=kind, output={"format": format_}))
-    return Exported(kind, made.folder, _rated() if kind == "kto" else _picked())
+def make_export(
+    warehouse: WarehouseUrl,
+    where: Path,
+    kind: Any,
+    format_: Any = "jsonl",
+    *,
+    test: float = 0.0,
+    profile: Any = "trl",
+    project: str = "text",
+) -> Exported:
+    """A real export of the warehouse into `where/export`."""
+    options = ExportOptions(
+        kind=kind, project=project, output=Output(format=format_, profile=profile), split=Split(test=test)
+    )
+    return Exported(kind, export(warehouse, where / "export", options), _expected(kind))
 
 
 @pytest.fixture(scope="session")
@@ -144,8 +162,32 @@ def _events() -> list[dict[str, Any]]:
         events += [completion(f"{which}{i}", text=_answer(i, which), messages=_prompt(i)) for which in ("a", "b")]
         events.append(thumb(f"a{i}", "down" if i % 4 == 0 else "up"))
         events.append(event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"b{i}"]))
-        events.append(event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"{'ab'[i % 2]}{i}"))
+        said = {"outcome": "winner", "winner_id": f"{'ab'[i % 2]}{i}", "strength": 4 + i % 2, "scale": 5}
+        events.append(event("pick", target_id=f"x{i}", **said))
     return events
+
+
+def _tool_events() -> list[dict[str, Any]]:
+    """Some answers call a tool, some follow its result, some know none."""
+    function = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    calls = [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}]
+    calling = {"role": "assistant", "content": None, "tool_calls": calls}
+    events = []
+    for i in range(24):
+        prompt: list[dict[str, Any]] = [{"role": "user", "content": f"The weather of {i}?"}]
+        prompt += [calling, {"role": "tool", "tool_call_id": "c1", "content": f"{i} degrees"}] if i % 3 == 1 else []
+        more = {"tools": [{"type": "function", "function": function}]} if i % 3 else {}
+        events.append(completion(f"a{i}", messages=prompt, **more, **({"response": calling} if i % 3 == 2 else {})))
+        events.append(completion(f"b{i}", messages=prompt, text=f"No idea, {i}.", **more))
+        events.append(thumb(f"a{i}", "down" if i % 4 == 0 else "up"))
+        events.append(event("comparison", comparison_id=f"x{i}", completion_ids=[f"a{i}", f"b{i}"]))
+        events.append(event("pick", target_id=f"x{i}", outcome="winner", winner_id=f"a{i}"))
+    return events
+
+
+def _expected(kind: str) -> list[dict[str, Any]]:
+    rows = {"kto": _rated, "pairs": _picked, "reward": _picked, "sft": _liked, "prompts": _asked}[kind]()
+    return [row | {"margin": 1.0 + i % 2} for i, row in enumerate(rows)] if kind == "reward" else rows
 
 
 def _said(text: str) -> list[dict[str, str]]:
@@ -162,3 +204,11 @@ def _picked() -> list[dict[str, Any]]:
         {"prompt": _prompt(i), "chosen": _said(_answer(i, winner)), "rejected": _said(_answer(i, loser))}
         for i, (winner, loser) in enumerate(won)
     ]
+
+
+def _liked() -> list[dict[str, Any]]:
+    return [{"prompt": row["prompt"], "completion": row["completion"]} for row in _rated() if row["label"]]
+
+
+def _asked() -> list[dict[str, Any]]:
+    return [{"prompt": _prompt(i)} for i in range(COUNT)]

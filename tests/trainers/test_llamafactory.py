@@ -13,8 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.trainers.conftest import TinyModel
+from tests.trainers.conftest import COUNT as EXPORTED
+from tests.trainers.conftest import TinyModel, make_export
 from thumbline_warehouse.export.profiles import Facts, Settings, profile
+from thumbline_warehouse.urls import WarehouseUrl
 
 if importlib.util.find_spec("llamafactory") is None:
     pytest.skip("LLaMA-Factory is not installed: make test-trainers", allow_module_level=True)
@@ -139,23 +141,37 @@ def learnt(tokenizer: Any, ids: list[int], labels: list[int]) -> tuple[str, str]
 
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])
 @pytest.mark.parametrize("kind", list(STAGES))
-def test_every_row_arrives_as_it_was_said(kind: Any, format_: Any, tiny_model: TinyModel, tmp_path: Path) -> None:
-    settings = Settings(kind, format_)
-    examples = write(tmp_path, settings)
+def test_every_row_of_an_export_arrives_as_it_was_said(
+    kind: Any, format_: Any, warehouse: WarehouseUrl, tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    """Of a real export with a test split: each split is an entry of its own, and no prompt is in both."""
+    exported = make_export(warehouse, tmp_path, kind, format_, test=0.2, profile="llamafactory")
 
-    loaded, tokenizer = load(tmp_path, tiny_model, settings, "chatml")
+    loaded, tokenizer = load(exported.made.folder, tiny_model, Settings(kind, format_), "chatml")
 
-    rows = loaded["train_dataset"].to_list()
-    assert len(rows) == COUNT
-    assert len(loaded["eval_dataset"]) == 8
-    sides = {"chosen": "chosen_", "rejected": "rejected_"} if kind in ("pairs", "reward") else {"completion": ""}
-    for side, prefix in sides.items():
-        for example, row in zip(examples, rows, strict=True):
-            before, answer = learnt(tokenizer, row[f"{prefix}input_ids"], row[f"{prefix}labels"])
-            assert before == tiny_model.prompt_text(example["prompt"])
-            assert answer.rstrip("\n") == tiny_model.answer_text(example[side]).rstrip("\n")
-    if kind == "kto":
-        assert [row["kto_tags"] for row in rows] == [example["label"] for example in examples]
+    prefixes = {"chosen": "chosen_", "rejected": "rejected_"} if kind in ("pairs", "reward") else {"completion": ""}
+    asked = []
+    seen: list[tuple[Any, ...]] = []
+    for split, entry in (("train", "train_dataset"), ("test", "eval_dataset")):
+        rows = loaded[entry].to_list()
+        assert len(rows) == exported.counts[split] > 0
+        texts = [
+            [learnt(tokenizer, row[f"{p}input_ids"], row[f"{p}labels"]) for p in prefixes.values()] for row in rows
+        ]
+        asked.append({sides[0][0] for sides in texts})
+        seen += [(row.get("kto_tags"), *sides) for row, sides in zip(rows, texts, strict=True)]
+    assert len(asked[0] & asked[1]) == 0
+    assert len(seen) == len(exported.rows) == (54 if kind == "sft" else EXPORTED)
+    assert sorted(seen, key=repr) == sorted(
+        (
+            (
+                row.get("label"),
+                *((tiny_model.prompt_text(row["prompt"]), tiny_model.answer_text(row[name])) for name in prefixes),
+            )
+            for row in exported.rows
+        ),
+        key=repr,
+    )
 
 
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])

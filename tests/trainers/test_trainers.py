@@ -8,7 +8,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from tests.trainers.conftest import COUNT, END, Exported, TinyModel, make_export
@@ -25,24 +24,53 @@ pytestmark = [
 ]
 
 STEPS = 3
+SHARE = 0.2
+TRAINERS = {"kto": "KTO", "pairs": "DPO", "reward": "Reward"}
+ANSWERS = {"kto": ("completion",), "sft": ("completion",), "prompts": ()}
+PAIR = ("chosen", "rejected")
 
 
-def load(exported: Exported) -> Any:
-    from datasets import load_dataset
+@pytest.fixture(scope="module", params=[0.0, SHARE], ids=["whole", "split"])
+def share(request: pytest.FixtureRequest) -> float:
+    return float(request.param)
 
-    return load_dataset(str(exported.folder), cache_dir=str(exported.folder.parent / "cache"))
+
+@pytest.fixture(scope="module", params=["jsonl", "parquet"])
+def format_(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def train(kind: str, dataset: Any, model: TinyModel, where: Path, steps: int = STEPS) -> Any:
+@pytest.fixture(scope="module", params=list(TRAINERS))
+def exported(
+    request: pytest.FixtureRequest,
+    warehouse: WarehouseUrl,
+    format_: str,
+    share: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Exported:
+    """Each kind that is trained on, in each format, with and without a test split."""
+    return make_export(warehouse, tmp_path_factory.mktemp("made"), request.param, format_, test=share)
+
+
+@pytest.fixture(scope="module")
+def trainer(exported: Exported, tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The trainer of the kind after its steps, and after an evaluation where there is a test split."""
+    loaded = exported.load()
+    return train(exported.kind, loaded["train"], tiny_model, tmp_path_factory.mktemp("trained"), loaded.get("test"))
+
+
+def train(kind: str, dataset: Any, model: TinyModel, where: Path, held_out: Any = None, steps: int = STEPS) -> Any:
     """The trainer after its steps."""
+    import trl
     from transformers import AutoTokenizer
-    from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
-    trainer_class, config_class = (KTOTrainer, KTOConfig) if kind == "kto" else (DPOTrainer, DPOConfig)
-    config = config_class(
+    config = getattr(trl, f"{TRAINERS[kind]}Config")(
         output_dir=str(where / "trained"),
         max_steps=steps,
         per_device_train_batch_size=4,
+        per_device_eval_batch_size=4,
+        eval_strategy="no" if held_out is None else "steps",
+        eval_steps=steps,
         learning_rate=1e-2,
         logging_steps=1,
         save_strategy="no",
@@ -53,52 +81,103 @@ def train(kind: str, dataset: Any, model: TinyModel, where: Path, steps: int = S
         disable_tqdm=True,
         seed=0,
     )
-    tokenizer = AutoTokenizer.from_pretrained(model.folder)
-    trainer = trainer_class(model=str(model.folder), args=config, train_dataset=dataset, processing_class=tokenizer)
+    trainer = getattr(trl, f"{TRAINERS[kind]}Trainer")(
+        model=str(model.folder),
+        args=config,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=AutoTokenizer.from_pretrained(model.folder),
+    )
     trainer.train()
     return trainer
 
 
-def token_ids(row: dict[str, Any], name: str) -> list[int]:
+def logged(trainer: Any, name: str = "loss") -> list[float]:
+    return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+def tokens(row: dict[str, Any], name: str) -> list[int]:
     """The tokens that a trainer keeps of a field, by the names that TRL gave them before 1.0 and since."""
-    names = (f"{name}_ids", {"completion": "answer"}.get(name, name) + "_input_ids")
-    return next(row[known] for known in names if known in row)
+    return next(row[known] for known in (f"{name}_ids", f"{name}_input_ids") if known in row)
 
 
-def shown(trainer: Any, row: dict[str, Any], name: str) -> str:
-    """What a trainer reads of a field; before 1.0 it ends the end of turn once more."""
-    text = trainer.processing_class.decode(token_ids(row, name))
+def in_loss(trainer: Any, kind: str, row: dict[str, Any]) -> list[str]:
+    """
+    The texts of a tokenised row: what is read before the answers, and what of each of them is in the loss.
+
+    A reward model reads whole conversations and learns one number: there it is these.
+    """
+    if kind == "reward":
+        return [shown(trainer, tokens(row, name)) for name in PAIR]
+    batch = {name: value.tolist() for name, value in trainer.data_collator([row]).items() if hasattr(value, "tolist")}
+    if "completion_mask" in batch:
+        sequences = zip(batch["input_ids"], batch["completion_mask"], batch["attention_mask"], strict=True)
+        parts = [
+            [[t for t, in_it, there in zip(*one, strict=True) if there and in_it == wanted] for wanted in (0, 1)]
+            for one in sequences
+        ]
+    elif "completion_labels" in batch:
+        sequences = zip(batch["completion_input_ids"], batch["completion_labels"], strict=True)
+        parts = [
+            [[t for t, label in zip(*one, strict=True) if (label != -100) == wanted] for wanted in (False, True)]
+            for one in sequences
+        ]
+    else:
+        # DPO before 1.0 puts prompt and answer together later, and masks the first.
+        parts = [[tokens(row, "prompt"), tokens(row, name)] for name in PAIR]
+    before = {trainer.processing_class.decode(prompt) for prompt, _ in parts}
+    assert len(before) == 1
+    return [before.pop(), *(shown(trainer, answer) for _, answer in parts)]
+
+
+def shown(trainer: Any, ids: list[int]) -> str:
+    """Tokens as text; before 1.0 TRL ends the end of turn once more."""
+    text = str(trainer.processing_class.decode(ids))
     return text.removesuffix(END) if text.endswith(f"\n{END}") else text
 
 
-def losses(trainer: Any) -> list[float]:
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
-def written(file: Path) -> list[dict[str, Any]]:
-    if file.suffix == ".parquet":
-        return pq.read_table(file).to_pylist()
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+def expected_texts(row: dict[str, Any], kind: str, model: TinyModel) -> list[str]:
+    prompt = model.prompt_text(row["prompt"])
+    answers = [model.answer_text(row[name]) for name in ANSWERS.get(kind, PAIR)]
+    return [prompt + answer for answer in answers] if kind == "reward" else [prompt, *answers]
 
 
 def by_content(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True) for row in rows)
 
 
-def test_the_folder_loads_as_it_is(exported: Exported) -> None:
-    """Row for row and in order what is in the file, and what the events said."""
-    loaded = load(exported)
+def test_the_folder_loads_as_it_is(exported: Exported, share: float) -> None:
+    """Row for row and in order what is in the files, and what the events said; no prompt in two splits."""
+    loaded = exported.load()
 
-    assert list(loaded) == ["train"]
-    rows = loaded["train"].to_list()
-    (file,) = (exported.folder / "data").iterdir()
-    assert rows == written(file)
+    rows = {split: data.to_list() for split, data in loaded.items()}
+    assert rows == {split: list(exported.made.rows(split)) for split in exported.made.splits}
+    assert list(rows) == (["train", "test"] if share else ["train"])
+    assert {split: len(some) for split, some in rows.items()} == exported.counts
     names = list(exported.rows[0])
-    assert by_content([{name: row[name] for name in names} for row in rows]) == by_content(exported.rows)
+    everything = [row for some in rows.values() for row in some]
+    assert by_content([{name: row[name] for name in names} for row in everything]) == by_content(exported.rows)
+    prompts = [{json.dumps(row["prompt"]) for row in some} for some in rows.values()]
+    assert len(set.union(*prompts)) == sum(map(len, prompts))
     if exported.kind == "kto":
         assert loaded["train"].features["label"].dtype == "bool"
-        assert {row["label"] for row in rows} == {True, False}
-        assert all(type(row["label"]) is bool for row in rows)
+        assert {row["label"] for row in rows["train"]} == {True, False}
+        assert all(type(row["label"]) is bool for row in everything)
+
+
+@pytest.mark.parametrize("project", ["text", "tools"])
+@pytest.mark.parametrize("kind", ["kto", "pairs", "reward", "prompts", "sft"])
+def test_both_formats_load_to_equal_rows(kind: str, project: str, warehouse: WarehouseUrl, tmp_path: Path) -> None:
+    formats = [
+        make_export(warehouse, tmp_path / name, kind, name, test=SHARE, project=project).load()
+        for name in ("jsonl", "parquet")
+    ]
+
+    jsonl, parquet = ({split: data.to_list() for split, data in loaded.items()} for loaded in formats)
+    assert list(jsonl) == ["train", "test"]
+    assert jsonl == parquet
+    assert formats[0]["train"].features == formats[1]["train"].features
+    assert ("tools" in jsonl["train"][0]) == (project == "tools")
 
 
 def test_another_export_of_the_same_name_is_another(warehouse: WarehouseUrl, tmp_path: Path) -> None:
@@ -107,50 +186,45 @@ def test_another_export_of_the_same_name_is_another(warehouse: WarehouseUrl, tmp
 
     names = []
     for kind in ("kto", "pairs"):
-        exported = make_export(warehouse, tmp_path / kind, kind, "jsonl")
-        names.append(load_dataset(str(exported.folder), cache_dir=str(tmp_path / "cache"))["train"].column_names)
+        folder = make_export(warehouse, tmp_path / kind, kind).made.folder
+        names.append(load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"].column_names)
     assert "completion" in names[0]
     assert "chosen" in names[1]
 
 
-def test_three_steps_of_training(exported: Exported, tiny_model: TinyModel, tmp_path: Path) -> None:
-    trainer = train(exported.kind, load(exported)["train"], tiny_model, tmp_path)
-
+def test_three_steps_of_training_and_an_evaluation(trainer: Any, share: float) -> None:
     assert trainer.state.global_step == STEPS
-    assert len(losses(trainer)) == STEPS
-    assert all(math.isfinite(loss) for loss in losses(trainer))
-    assert len(set(losses(trainer))) > 1, "the loss does not move"
+    assert len(logged(trainer)) == STEPS
+    assert all(math.isfinite(loss) for loss in logged(trainer))
+    assert len(set(logged(trainer))) > 1, "the loss does not move"
+    assert len(logged(trainer, "eval_loss")) == (1 if share else 0)
+    assert all(math.isfinite(loss) for loss in logged(trainer, "eval_loss"))
 
 
 def test_the_trainer_keeps_every_row_and_learns_the_whole_answer_only(
-    exported: Exported, tiny_model: TinyModel, tmp_path: Path
+    exported: Exported, trainer: Any, tiny_model: TinyModel
 ) -> None:
-    """In the loss is the answer to its end, and nothing of the prompt."""
-    trainer = train(exported.kind, load(exported)["train"], tiny_model, tmp_path)
+    """In the loss is the answer to its end, and nothing of the prompt; of the rows to train on and of those held out."""
+    kept = {"train": trainer.train_dataset} | ({"test": trainer.eval_dataset} if trainer.eval_dataset else {})
 
-    kept = trainer.train_dataset
-    assert len(kept) == COUNT
-    answers = ["completion"] if exported.kind == "kto" else ["chosen", "rejected"]
-    seen = [[shown(trainer, row, name) for name in ("prompt", *answers)] for row in kept]
-    expected = [
-        [tiny_model.prompt_text(row["prompt"]), *(tiny_model.answer_text(row[name]) for name in answers)]
-        for row in exported.rows
-    ]
-    assert sorted(seen) == sorted(expected)
-    if exported.kind == "kto":
-        labels = {shown(trainer, row, "completion"): row["label"] for row in kept}
-        assert labels == {tiny_model.answer_text(row["completion"]): row["label"] for row in exported.rows}
+    assert {split: len(rows) for split, rows in kept.items()} == exported.counts
+    assert sum(exported.counts.values()) == COUNT
+    for split, rows in kept.items():
+        made = list(exported.made.rows(split))
+        seen = [in_loss(trainer, exported.kind, row) for row in rows]
+        assert sorted(seen) == sorted(expected_texts(row, exported.kind, tiny_model) for row in made)
+        if exported.kind == "kto":
+            labels = {tuple(texts): row["label"] for texts, row in zip(seen, rows, strict=True)}
+            assert labels == {tuple(expected_texts(row, "kto", tiny_model)): row["label"] for row in made}
+        if exported.kind == "reward":
+            margins = {tuple(texts): row["margin"] for texts, row in zip(seen, rows, strict=True)}
+            assert margins == {tuple(expected_texts(row, "reward", tiny_model)): row["margin"] for row in made}
 
 
-def test_the_mismatched_completion_is_another_rows(
-    warehouse: WarehouseUrl, tiny_model: TinyModel, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("exported", ["kto"], indirect=True)
+def test_the_mismatched_completion_is_another_rows(trainer: Any) -> None:
     """KTO's KL term takes the completion of the row before: nowhere may that be the row's own."""
-    exported = make_export(warehouse, tmp_path, "kto", "jsonl")
-
-    kept = train("kto", load(exported)["train"], tiny_model, tmp_path).train_dataset
-
-    assert len(kept) == COUNT
+    kept = trainer.train_dataset
     # Before 1.0 it is the whole text, prompt and all.
     names = {"KL_completion_ids": "completion_ids", "KL_completion_input_ids": "completion_input_ids"}
     mismatched = next(name for name in names if name in kept.column_names)
@@ -159,11 +233,11 @@ def test_the_mismatched_completion_is_another_rows(
 
 def test_pairs_teach_something(warehouse: WarehouseUrl, tiny_model: TinyModel, tmp_path: Path) -> None:
     """The loss begins at ln 2 and moves away; with equal answers it would stay there."""
-    data = load(make_export(warehouse, tmp_path, "pairs", "jsonl"))["train"]
+    data = make_export(warehouse, tmp_path, "pairs").load()["train"]
     equal = data.map(lambda row: {"rejected": row["chosen"]})
 
-    moving = losses(train("pairs", data, tiny_model, tmp_path, steps=10))
-    stuck = losses(train("pairs", equal, tiny_model, tmp_path, steps=10))
+    moving = logged(train("pairs", data, tiny_model, tmp_path, steps=10))
+    stuck = logged(train("pairs", equal, tiny_model, tmp_path, steps=10))
 
     assert moving[0] == pytest.approx(math.log(2), abs=1e-4)
     assert max(abs(loss - math.log(2)) for loss in moving) > 2e-3

@@ -20,7 +20,7 @@ from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
 
 from .context import settings_of
-from .settings import Settings
+from .settings import Settings, listed
 
 
 @click.command()
@@ -31,12 +31,16 @@ from .settings import Settings
 @click.pass_context
 def collect(context: click.Context, /, **flags: Any) -> None:
     """Take events over HTTP and put them into the log, until SIGTERM."""
+    from thumbline_ingest.collector.addresses import Addresses
+    from thumbline_ingest.collector.origins import Origins
     from thumbline_ingest.collector.server import PortInUse, serve
     from thumbline_ingest.collector.settings import CollectorSettings
 
     settings = settings_of(context, **flags)
     # Fails here, with a sentence, rather than in a worker.
     open_log(settings.log_url).identity()
+    Origins(listed(settings.allowed_origins))
+    Addresses(listed(settings.trusted_proxies))
     collector = CollectorSettings(
         log_url=settings.log_url,
         keys_path=settings.keys_path,
@@ -45,6 +49,10 @@ def collect(context: click.Context, /, **flags: Any) -> None:
         port=settings.port,
         workers=settings.workers,
         threads=settings.threads,
+        allowed_origins=listed(settings.allowed_origins),
+        trusted_proxies=listed(settings.trusted_proxies),
+        votes_per_receipt=settings.votes_per_receipt,
+        votes_per_address=settings.votes_per_address,
     )
     try:
         serve(collector)

@@ -39,6 +39,12 @@ class Settings:
         port: its TCP port.
         workers: its processes.
         threads: requests under way a process; the next one gets a 503.
+        allowed_origins: origins whose pages may send votes, separated by commas, e.g. `https://chat.example.com`; when
+            empty, votes are taken from everywhere, but only pages of the collector's own origin can read the answer.
+        trusted_proxies: addresses or networks of the proxies in front, separated by commas, e.g. `10.0.0.0/8`; only
+            theirs is the `X-Forwarded-For` that is believed.
+        votes_per_receipt: accepted events of one rater on one thing in an hour, per process; 0 for no limit.
+        votes_per_address: events that pages send from one address in a minute, per process; 0 for no limit.
         loader: name of this loader, which must stay the same over restarts; found by itself when empty.
         max_batch_records: records in a load at most.
         max_batch_age_s: seconds that a record waits for others to land with.
@@ -54,6 +60,10 @@ class Settings:
     port: int = 8400
     workers: int = 1
     threads: int = 64
+    allowed_origins: str = ""
+    trusted_proxies: str = ""
+    votes_per_receipt: int = 60
+    votes_per_address: int = 600
     loader: str = ""
     max_batch_records: int = 100_000
     max_batch_age_s: float = 1.0
@@ -120,7 +130,18 @@ def _read_file(path: Path) -> dict[str, Any]:
     return dict(values)
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """
+    The entries of a setting that is a list.
+
+        "https://a.example, https://b.example"  ->  ("https://a.example", "https://b.example")
+    """
+    return tuple(entry for part in text.split(",") if (entry := part.strip()))
+
+
 def _typed(source: str, type_: str, value: Any) -> Any:
+    if isinstance(value, list):  # in the file a list may be written as one
+        value = ",".join(str(entry) for entry in value)
     try:
         return {"int": int, "float": float}.get(type_, str)(value)
     except ValueError as error:

@@ -32,7 +32,7 @@ class Addresses:
     """
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
-        self._trusted: list[_Network] = [ipaddress.ip_network(entry, strict=False) for entry in trusted_proxies]
+        self._trusted = [_network(entry) for entry in trusted_proxies]
         self._told = False
 
     def of(self, environ: Mapping[str, Any]) -> str:
@@ -64,6 +64,13 @@ class Addresses:
                 "votes come with X-Forwarded-For from a proxy that is not in THUMBLINE_TRUSTED_PROXIES: all of them "
                 "count as sent from one address, and are limited as one"
             )
+
+
+def _network(entry: str) -> _Network:
+    try:
+        return ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(f"trusted_proxies: '{entry}' is no address and no network, e.g. 10.0.0.0/8") from None
 
 
 @lru_cache(maxsize=4096)

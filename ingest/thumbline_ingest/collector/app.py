@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -16,8 +14,10 @@ from thumbline_ingest.keys import KeyStore
 from thumbline_ingest.log.base import LogUnavailable, LogWriter
 
 from . import metrics as metrics_module
+from .answers import HEADERS, JSON, answer_json, refused
 from .batch import prepare
 from .body import read_body
+from .browser import BrowserRoute
 from .errors import RequestRefused, busy
 from .inflight import InflightBytes
 from .intake import Intake
@@ -31,8 +31,6 @@ from .verdicts import Verdicts
 
 _log = logging.getLogger("thumbline.collector")
 
-_JSON: Final = "application/json"
-_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SCHEME: Final = "bearer "
 # Seconds that a request waits until it may work. Below the client's timeout: it shall see the 503.
 _PATIENCE_S: Final = 5.0
@@ -56,6 +54,15 @@ class Collector:
         self._keys = keys
         self._turns = Turns(settings.turns, settings.threads, _PATIENCE_S)
         self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics)
+        self.browser = BrowserRoute(
+            settings,
+            keys,
+            self._intake,
+            self.readiness,
+            self.metrics,
+            self.inflight,
+            self._turns.beside(settings.vote_threads),
+        )
 
     def post_events(self) -> Response:
         """`POST /v1/events`."""
@@ -74,8 +81,8 @@ class Collector:
         # The key comes first: who has none must not be able to hold a thread or memory with a body.
         environ = request.environ
         project = self._project(environ.get("HTTP_AUTHORIZATION", ""))
-        if environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower() != _JSON:
-            raise RequestRefused(415, "unsupported_media_type", f"Content-Type must be {_JSON}")
+        if environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower() != JSON:
+            raise RequestRefused(415, "unsupported_media_type", f"Content-Type must be {JSON}")
         if not self.readiness.log().ok:
             # Known to be down: an append would only keep the client waiting.
             raise busy("the log does not take events now; send again later")
@@ -106,7 +113,7 @@ class Collector:
     def get_metrics(self) -> Response:
         """`GET /metrics`."""
         self.metrics.set("inflight_bytes", self.inflight.held)
-        return Response(self.metrics.render(), headers=_HEADERS, content_type=metrics_module.CONTENT_TYPE)
+        return Response(self.metrics.render(), headers=HEADERS, content_type=metrics_module.CONTENT_TYPE)
 
     def close(self) -> None:
         """Stop the threads; the writer is its maker's to close."""
@@ -126,10 +133,13 @@ def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -
     collector = Collector(settings, writer, keys)
     app.extensions["thumbline"] = collector
     app.add_url_rule("/v1/events", "events", collector.post_events, methods=["POST"], provide_automatic_options=False)
+    votes = collector.browser
+    app.add_url_rule("/v1/votes", "votes", votes.post, methods=["POST"], provide_automatic_options=False)
+    app.add_url_rule("/v1/votes", "votes_cors", votes.options, methods=["OPTIONS"], provide_automatic_options=False)
     app.add_url_rule("/livez", "livez", lambda: answer_json({"alive": True}))
     app.add_url_rule("/readyz", "readyz", collector.get_ready)
     app.add_url_rule("/metrics", "metrics", collector.get_metrics)
-    app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=_HEADERS, content_type=_JSON))
+    app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=HEADERS, content_type=JSON))
     app.add_url_rule("/", "index", lambda: answer_json(_INDEX))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -139,6 +149,7 @@ def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -
 _INDEX: Final = {
     "service": "thumbline collector",
     "events": "/v1/events",
+    "votes": "/v1/votes",
     "openapi": "/openapi.json",
     "live": "/livez",
     "ready": "/readyz",
@@ -146,22 +157,9 @@ _INDEX: Final = {
 }
 
 
-def answer_json(body: Any, status: int = 200) -> Response:
-    """A JSON response."""
-    return Response(json.dumps(body), status, headers=_HEADERS, content_type=_JSON)
-
-
-def refused(refusal: RequestRefused) -> Response:
-    """The response to a request that is refused as a whole."""
-    response = Response(refusal.body(), refusal.status, headers=_HEADERS | refusal.headers, content_type=_JSON)
-    if refusal.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
-    return response
-
-
 def _answer(verdicts: Verdicts) -> Response:
     # Without the headers that are for browsers: no page shows this, and it is the answer that must be fast.
-    response = Response(verdicts.to_json(), 200, content_type=_JSON)
+    response = Response(verdicts.to_json(), 200, content_type=JSON)
     if verdicts.count("retry"):
         response.headers["Retry-After"] = "1"
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,7 @@ from .keycount import NUL_ESCAPE, Suspicious, may_have_nul, understood_keys, wri
 from .verdicts import Rejection
 
 _MARK: Final = b"\0"
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass
@@ -60,7 +62,9 @@ def prepare() -> None:
     EVENT_ADAPTER.rebuild()
 
 
-def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: int) -> Batch:
+def read_batch(
+    body: bytes, events: list[bytes], project: str, received_at_ms: int, banned: Mapping[str, str] = _NONE
+) -> Batch:
     """
     Check every event and wrap the good ones for the log.
 
@@ -69,6 +73,7 @@ def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: i
         events: the body's events, from `split`.
         project: what the request's key writes to.
         received_at_ms: Unix time in milliseconds.
+        banned: unknown fields that are refused -> why.
     """
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
@@ -85,7 +90,11 @@ def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: i
         except (ValidationError, Suspicious) as error:
             batch.rejections[index] = _rejection(raw, error)
             continue
-        plain = one_line and not _has_unknown(event)
+        has_unknown = _has_unknown(event)
+        if has_unknown and (problems := _banned(event, banned)):
+            batch.rejections[index] = Rejection(problems, event.event_id)
+            continue
+        plain = one_line and not has_unknown
         batch.indexes.append(index)
         batch.ids.append(event.event_id)
         batch.kinds.append(event.kind)
@@ -99,6 +108,11 @@ def read_batch(body: bytes, events: list[bytes], project: str, received_at_ms: i
 
 def _has_unknown(event: Event) -> bool:
     return bool(event.__pydantic_extra__ or (event.rater is not None and event.rater.__pydantic_extra__))
+
+
+def _banned(event: Event, banned: Mapping[str, str]) -> list[Problem]:
+    unknown = event.__pydantic_extra__ or {}
+    return [Problem(name, why) for name, why in banned.items() if name in unknown]
 
 
 def _look_closely(raw: bytes) -> None:

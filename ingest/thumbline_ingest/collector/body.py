@@ -16,13 +16,14 @@ _STEP: Final = 1024 * 1024
 _MAX_GZIP_MEMBERS: Final = 8
 
 
-def read_body(environ: Mapping[str, Any], lease: Lease) -> bytes:
+def read_body(environ: Mapping[str, Any], lease: Lease, most: int = limits.MAX_BODY_BYTES) -> bytes:
     """
     The request's body as JSON bytes.
 
     Args:
         environ: the WSGI environment.
         lease: charged with the bytes as sent and the bytes inflated.
+        most: bytes as sent.
 
     Raises:
         RequestRefused: 400, 411, 413, 415, or 503 where too many bytes are in flight.
@@ -30,7 +31,7 @@ def read_body(environ: Mapping[str, Any], lease: Lease) -> bytes:
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip"):
         raise RequestRefused(415, "unsupported_encoding", "Content-Encoding must be gzip or left out")
-    sent = _read_sent(environ, lease)
+    sent = _read_sent(environ, lease, most)
     return inflate(sent, lease) if encoding.endswith("gzip") else sent
 
 
@@ -75,12 +76,12 @@ def _not_gzip(what: str) -> RequestRefused:
     return RequestRefused(400, "bad_gzip", f"the body {what}")
 
 
-def _read_sent(environ: Mapping[str, Any], lease: Lease) -> bytes:
+def _read_sent(environ: Mapping[str, Any], lease: Lease, most: int) -> bytes:
     declared = _declared_length(environ)
     if declared is None:
-        return _read_chunked(environ["wsgi.input"], lease)
-    if declared > limits.MAX_BODY_BYTES:
-        raise _too_large()
+        return _read_chunked(environ["wsgi.input"], lease, most)
+    if declared > most:
+        raise _too_large(most)
     lease.add(declared)
     body = _read_up_to(environ["wsgi.input"], declared)
     if len(body) < declared:
@@ -99,13 +100,13 @@ def _declared_length(environ: Mapping[str, Any]) -> int | None:
     raise RequestRefused(411, "length_required", "send a Content-Length, or the body in chunks")
 
 
-def _read_chunked(stream: Any, lease: Lease) -> bytes:
+def _read_chunked(stream: Any, lease: Lease, most: int) -> bytes:
     parts: list[bytes] = []
     total = 0
     while part := stream.read(64 * 1024):
         total += len(part)
-        if total > limits.MAX_BODY_BYTES:
-            raise _too_large()
+        if total > most:
+            raise _too_large(most)
         lease.add(len(part))
         parts.append(part)
     return b"".join(parts)
@@ -122,5 +123,5 @@ def _read_up_to(stream: Any, count: int) -> bytes:
     return body
 
 
-def _too_large() -> RequestRefused:
-    return RequestRefused(413, "body_too_large", f"the body is larger than {limits.MAX_BODY_BYTES} bytes as sent")
+def _too_large(most: int) -> RequestRefused:
+    return RequestRefused(413, "body_too_large", f"the body is larger than {most} bytes as sent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from thumbline.problems import Problem
 from thumbline_ingest.log.base import Appended, LogWriter
@@ -13,6 +14,12 @@ from .metrics import Metrics
 from .recent import RecentIds
 from .split import split
 from .verdicts import Rejection, Verdict, Verdicts
+
+# Unknown fields that are not kept but refused. With its write key a back end says itself what was judged, and by
+# whom: where it passes a page's event on, receipt and all, nothing of that would have been checked.
+_NOT_FROM_SERVERS: Final = {
+    "receipt": "has no place here: a page sends its events, each with its receipt, to /v1/votes"
+}
 
 
 class Intake:
@@ -42,7 +49,23 @@ class Intake:
             RequestRefused: the body is no batch.
             LogUnavailable: nothing is known to be stored.
         """
-        batch = read_batch(body, split(body), project, int(self._now() * 1000))
+        events = split(body)
+        return self._settle(project, body, read_batch(body, events, project, self._now_ms(), _NOT_FROM_SERVERS))
+
+    def put(self, project: str, events: list[bytes]) -> Verdicts:
+        """
+        The same for events that the collector has made itself.
+
+        Raises:
+            LogUnavailable: nothing is known to be stored.
+        """
+        body = b",".join(events)
+        return self._settle(project, body, read_batch(body, events, project, self._now_ms()))
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1000)
+
+    def _settle(self, project: str, body: bytes, batch: Batch) -> Verdicts:
         verdicts: list[Verdict] = ["accepted"] * batch.size
         for index in batch.rejections:
             verdicts[index] = "rejected"

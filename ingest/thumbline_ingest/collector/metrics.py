@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -31,6 +31,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
     "events": ("verdict", "Events by verdict.", VERDICTS),
     "accepted": ("kind", "Accepted events by kind.", KINDS),
     "batches": ("status", "Requests to /v1/events by status.", ("200", "400", "401", "413", "503")),
+    "vote_batches": ("status", "Requests to /v1/votes by status.", ("200", "400", "403", "413", "429", "503")),
     "rejected": ("field", "Problems of rejected events by top-level field.", ()),
     "body_bytes": ("", "Bytes of bodies, after inflating.", ("",)),
 }
@@ -61,7 +62,7 @@ class Metrics(Collector):
         self._numbers: Counter[str] = Counter()
         self._gauges: dict[str, float] = dict.fromkeys(_GAUGES, 0.0)
         self._shared_dir = shared_dir
-        self._fields = frozenset(name for model in get_args(Event) for name in model.model_fields)
+        self._fields = frozenset(name for model in get_args(Event) for name in model.model_fields) | {"receipt"}
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -69,12 +70,12 @@ class Metrics(Collector):
         """Set `inflight_bytes` or `log_up`."""
         self._gauges[gauge] = value
 
-    def count_request(self, status: int, seconds: float) -> None:
+    def count_request(self, status: int, seconds: float, route: Literal["batches", "vote_batches"] = "batches") -> None:
         """A request was answered with `status` after `seconds`."""
         bucket = bisect_left(_SECONDS, seconds)
         with self._lock:
             numbers = self._numbers
-            numbers[f"batches {status}"] += 1
+            numbers[f"{route} {status}"] += 1
             numbers[f"request_seconds {bucket}"] += 1
             numbers["request_seconds sum"] += seconds  # type: ignore[assignment]
 

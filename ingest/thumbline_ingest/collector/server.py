@@ -76,7 +76,7 @@ def _server(settings: CollectorSettings, run_dir: Path) -> _DrainingServer:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
-        blocking_threads=settings.threads + _PROBE_THREADS,
+        blocking_threads=settings.threads + settings.vote_threads + _PROBE_THREADS,
         workers_kill_timeout=int(settings.stop_timeout_s),
         # One protocol, the one that the clients speak.
         http=HTTPModes.http1,

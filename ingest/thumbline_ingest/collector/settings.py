@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ENVIRONMENT_NAME: Final = "THUMBLINE_COLLECTOR"
+_LISTS: Final = ("allowed_origins", "trusted_proxies")
 _PATHS: Final = ("keys_path", "data_dir", "run_dir")
 
 
@@ -25,6 +26,13 @@ class CollectorSettings:
         host: address to listen on; loopback unless told otherwise.
         port: TCP port.
         workers: processes. Each has a log writer, a memory of recent ids and a byte cap of its own.
+        allowed_origins: origins whose pages may send votes, e.g. `https://chat.example.com`; when there are none,
+            votes are taken from everywhere, and only pages of the collector's own origin can read the answer.
+        trusted_proxies: addresses or networks of proxies whose `X-Forwarded-For` is believed.
+        votes_per_receipt: accepted events of one rater on one thing in an hour, per worker; 0 for no limit.
+        votes_per_address: events from one address in a minute, per worker; 0 for no limit.
+        vote_threads: requests to `/v1/votes` per worker that may be under way; beside `threads`, so that pages
+            never keep servers waiting.
         threads: requests to `/v1/events` per worker that may be under way, each with a thread, made when
             needed; more are answered 503. A request holds one while its body arrives and while it waits for
             the disk.
@@ -51,6 +59,11 @@ class CollectorSettings:
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    votes_per_receipt: int = 60
+    votes_per_address: int = 600
+    vote_threads: int = 16
     threads: int = 64
     turns: int = 4
     max_inflight_bytes: int = 64 * 1024 * 1024
@@ -83,6 +96,8 @@ class CollectorSettings:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"{ENVIRONMENT_NAME}: unknown settings {sorted(unknown)}")
+        for name in _LISTS:
+            values[name] = tuple(values.get(name, ()))
         for name in _PATHS:
             if values.get(name) is not None:
                 values[name] = Path(values[name])

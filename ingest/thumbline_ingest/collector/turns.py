@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 
@@ -30,6 +31,12 @@ class Turns:
     def __init__(self, at_once: int, most: int, patience_s: float) -> None:
         self.inside = _Inside(most)
         self.turn = _Turn(at_once, patience_s)
+
+    def beside(self, most: int) -> Turns:
+        """The same turns, with room of their own for those who wait for them."""
+        others = copy.copy(self)
+        others.inside = _Inside(most)
+        return others
 
 
 class _Inside:

@@ -35,10 +35,11 @@ FROM_RECEIPT: Final = frozenset({"target_type", "target_id", "rater", "conversat
 PAGE_FIELDS: Final = {kind: fields_of(kind) - FROM_RECEIPT | {"receipt"} for kind in VOTE_KINDS}
 """Kind -> the fields that a page may send. Everything else is refused: a page's word is no evidence."""
 
-# What a page might try to say about what was shown, and to whom: named apart, so that the answer says where it belongs.
+# What a page might try to say about what was shown, and to whom: the answer says where it belongs.
 _NOT_THE_PAGES: Final = FROM_RECEIPT | {
-    "project", "order", "probability", "completion_id", "completion_ids", "comparison_id", "answers", "rater_id", "author",
-}  # fmt: skip
+    *("project", "order", "probability", "answers", "completion_id", "completion_ids", "comparison_id"),
+    *("rater_id", "author"),
+}
 
 _UUID: Final = re.compile(UUID_PATTERN)
 _decode: Final = msgspec.json.Decoder().decode
@@ -172,7 +173,8 @@ def _check_fields(event: dict[str, Any]) -> None:
         if name in _NOT_THE_PAGES:
             raise VoteRefused(name, "comes from the receipt alone: leave it out")
         raise VoteRefused(
-            strict.plain_name(name), "is no field that a page may send: what the host wants to keep goes into properties"
+            strict.plain_name(name),
+            "is no field that a page may send: what the host wants to keep goes into properties",
         )
 
 

@@ -17,6 +17,7 @@ from .filters import ANSWER, answer_steps, vote_steps
 from .funnel import Step, reason_case
 from .options import ExportOptions, Rules
 from .profiles import Profile
+from .relations import kinds_present
 
 ORPHAN: Final = Step("orphan", "the answer, or the comparison, has not come", "answer.event_id IS NULL")
 # A score on 1 to 5, whatever the scale was.
@@ -43,7 +44,7 @@ def judge(
     """
     before = vote_steps(options.filters, ANSWER)
     after = [ORPHAN, *answer_steps(db, options, profile, ANSWER)]
-    for source in sources:
+    for source in kinds_present(db, sources):
         answers = "edited" if source == "edit" else "answers"
         sql = _insert(_SQL[source](options.rules), reason_case(before, after), into, answers, options.rules.dedupe)
         db.execute(sql)

@@ -20,7 +20,8 @@ from .funnel import ROW_STEPS, RULE_STEPS, Step
 from .judgements import COLUMNS, cap_raters, count_twins_together, judge, one_vote_each
 from .options import ExportOptions
 from .profiles import Profile
-from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
+from .recipe import JsonColumn, MetadataColumn, answer_sql, plain_sql, prompt_sql, shuffle_of, tools_sql
+from .relations import kinds_present
 
 # What an answer is known by, over its event `c`.
 _ANSWER = "c.project || chr(0) || c.completion_id"
@@ -58,18 +59,18 @@ class Kto:
         make_table(db, COLUMNS)
         steps = judge(db, options, profile, options.sources, "contributions")
         cap_raters(db, options, "contributions")
-        tally(db, options, len(options.sources) > 1)
+        tally(db, options)
         self._make_rows(db)
         return [*steps, *RULE_STEPS, *ROW_STEPS]
 
     def text_sources(self, table: str = "plan") -> str:
         return f"{table} p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"
 
-    def text_columns(self, rich: bool) -> dict[str, str]:
+    def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         columns = {
             "prompt": prompt_sql("c", rich),
             "completion": answer_sql("c", rich),
-            "label": "CASE WHEN p.label THEN 'true' ELSE 'false' END",
+            "label": plain_sql("p.label"),
         }
         return columns | ({"tools": tools_sql("c")} if rich else {})
 
@@ -78,14 +79,14 @@ class Kto:
         key = f"{_ANSWER} || chr(0) || t.event_id" if keeps else _ANSWER
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
-            SELECT t.*, c.prompt_hash, c.response_hash AS completion_hash, {answer_columns("c")},
+            SELECT t.*, c.prompt_hash, c.response_hash AS completion_hash, {answer_columns("c", self._options)},
                    round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
             FROM tallies t JOIN events c ON c.event_id = t.{self._answer} AND c.kind = 'completion'"""
         )
 
 
-def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions, several_sources: bool) -> None:
+def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
     """
     Make `tallies`: one row an answer with what its votes say, or one a vote where conflicts are kept.
 
@@ -101,7 +102,7 @@ def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions, several_sources
         )
         return
     twins = options.rules.dedupe == "exact" and count_twins_together(db, "contributions")
-    if twins or several_sources:
+    if twins or len(kinds_present(db, options.sources)) > 1:
         one_vote_each(db, "contributions")
     db.execute(
         """CREATE OR REPLACE TEMP TABLE tallies AS
@@ -112,10 +113,13 @@ def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions, several_sources
     )
 
 
-def answer_columns(alias: str) -> str:
+def answer_columns(alias: str, options: ExportOptions) -> str:
     """SQL: what `rows` keeps of the answer for caps, splits and figures."""
+    # Hashing names takes its time where there are millions.
+    needs_conversation = options.split.test or options.split.validation or options.filters.max_per_conversation
+    conversation = conversation_of(alias) if needs_conversation else "NULL::UBIGINT"
     return (
-        f"{conversation_of(alias)} AS conversation, {alias}.occurred_at AS answered_at, {alias}.prompt_chars, "
+        f"{conversation} AS conversation, {alias}.occurred_at AS answered_at, {alias}.prompt_chars, "
         f"{alias}.response_chars AS completion_chars, "
         f"{alias}.form = 'rich' OR coalesce(json_array_length({alias}.tools) > 0, false) AS is_rich"
     )

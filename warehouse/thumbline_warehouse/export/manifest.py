@@ -18,7 +18,6 @@ from .exported import SCHEMA_VERSION
 from .filters import policies
 from .order import Order
 from .planning import Planned
-from .statistics import statistics
 from .writer import File
 
 
@@ -30,6 +29,7 @@ class Facts:
     orders: Mapping[str, Order]
     files: Sequence[File]
     columns: dict[str, str]
+    statistics: dict[str, Any]
 
 
 def manifest(db: duckdb.DuckDBPyConnection, facts: Facts) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def manifest(db: duckdb.DuckDBPyConnection, facts: Facts) -> dict[str, Any]:
     """
     planned = facts.planned
     options = planned.options
-    found = statistics(db, options, planned.recipe, planned.funnel)
+    found = facts.statistics
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": options.kind,

@@ -21,7 +21,7 @@ from .kto import answer_columns, votes_reason
 from .matches import add_evidence, keep_where, make_labels, match_ratings, match_siblings
 from .options import ExportOptions
 from .profiles import Profile
-from .recipe import MetadataColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
+from .recipe import JsonColumn, MetadataColumn, answer_sql, plain_sql, prompt_sql, shuffle_of, tools_sql
 
 _DIRECT = ("pick", "ranking", "edit")
 
@@ -77,11 +77,11 @@ class Pairs:
             "JOIN events d ON d.event_id = p.rejected AND d.kind = 'completion'"
         )
 
-    def text_columns(self, rich: bool) -> dict[str, str]:
+    def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         # The prompt is that of the answer that was not preferred: an edit has none of its own.
         columns = {"prompt": prompt_sql("d", rich), "chosen": answer_sql("c", rich), "rejected": answer_sql("d", rich)}
         if self._options.kind == "reward":
-            columns["margin"] = "to_json(p.margin)::VARCHAR" if self._options.output.margin == "strength" else "'0.0'"
+            columns["margin"] = plain_sql("p.margin" if self._options.output.margin == "strength" else "0.0::DOUBLE")
         return columns | ({"tools": tools_sql("d")} if rich else {})
 
     def _match(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> list[Step]:
@@ -111,7 +111,7 @@ class Pairs:
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
-            SELECT t.*, c.response_hash AS completion_hash, d.prompt_hash, {answer_columns("d")},
+            SELECT t.*, c.response_hash AS completion_hash, d.prompt_hash, {answer_columns("d", self._options)},
                    coalesce(c.response_chars, 0) AS chosen_chars, coalesce(d.response_chars, 0) AS rejected_chars,
                    c.form = 'rich' AS is_chosen_rich, round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, "d.project || chr(0) || t.example")} AS shuffle, {votes_reason(self._options)} AS reason

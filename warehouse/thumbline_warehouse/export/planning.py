@@ -8,6 +8,7 @@ from typing import Final
 
 import duckdb
 
+from ..schema import quoted
 from .contributions import funnel
 from .convert import find_refused, refuse
 from .errors import BadOption, NothingToExport, OneLabelOnly
@@ -111,10 +112,28 @@ def check(db: duckdb.DuckDBPyConnection, planned: Planned) -> None:
             raise OneLabelOnly("all rows have the same label; --allow-one-label exports them all the same")
 
 
+def forget(db: duckdb.DuckDBPyConnection) -> None:
+    """Drop the tables that only the plan's figures need."""
+    for table in ("contributions", "tallies", "rows", "judged", "labels", "matched", "members", "drawn", "twins"):
+        db.execute(f"DROP TABLE IF EXISTS {table}")
+
+
 def lines_of(planned: Planned, columns: str = "p.row AS row") -> str:
     """SQL of the canonical lines of `plan`, with other columns of it before."""
     line = line_sql(planned.recipe, planned.options, planned.settings.rich)
     return f"SELECT {columns}, {line} AS line FROM {planned.recipe.text_sources()}"
+
+
+def columns_of(planned: Planned) -> str:
+    """SQL of the canonical rows of `plan p` as JSON values, column by column: what COPY writes as the same lines."""
+    options = planned.options
+    texts = planned.recipe.text_columns(planned.settings.rich)
+    columns = {name: column.value for name, column in texts.items()}
+    if options.output.metadata:
+        # As what they are: as JSON text they would be parsed once more.
+        columns["example_id"] = planned.recipe.example_id
+        columns |= {column.name: column.never_null for column in planned.recipe.metadata}
+    return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in columns.items())
 
 
 def _check_options(options: ExportOptions, profile: Profile, settings: Settings) -> None:

@@ -16,7 +16,7 @@ from .funnel import ROW_STEPS, Step, reason_case
 from .kto import answer_columns
 from .options import ExportOptions
 from .profiles import Profile
-from .recipe import MetadataColumn, prompt_sql, shuffle_of, tools_sql
+from .recipe import JsonColumn, MetadataColumn, prompt_sql, shuffle_of, tools_sql
 
 # An answer is nobody's vote.
 _VOTE_ONLY = ("superseded", "raters", "own_prompt", "vote_consent")
@@ -62,13 +62,13 @@ class Prompts:
     def text_sources(self, table: str = "plan") -> str:
         return f"{table} p JOIN events c ON c.event_id = p.answer AND c.kind = 'completion'"
 
-    def text_columns(self, rich: bool) -> dict[str, str]:
+    def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         return {"prompt": prompt_sql("c", rich)} | ({"tools": tools_sql("c")} if rich else {})
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
-            SELECT t.*, true AS label, c.prompt_hash, c.prompt_hash AS completion_hash, {answer_columns("c")}, 1.0 AS agreement,
+            SELECT t.*, true AS label, c.prompt_hash, c.prompt_hash AS completion_hash, {answer_columns("c", self._options)}, 1.0 AS agreement,
                    {shuffle_of(self._options.seed, "t.row_key")} AS shuffle, NULL::VARCHAR AS reason
             FROM (SELECT row_key, arg_min(event_id, (occurred_at, event_id)) AS answer, count(*) AS n_votes, bit_or(rule) AS rule,
                          0 AS raters, max(occurred_at) AS feedback_at

@@ -42,6 +42,20 @@ class MetadataColumn:
         return f"coalesce(({self.sql})::{self.type}, {empty})"
 
 
+@dataclass(frozen=True)
+class JsonColumn:
+    """
+    A field of the canonical row.
+
+    Attributes:
+        text: SQL arguments of concat() that make its JSON text.
+        value: SQL of what COPY writes as the same JSON.
+    """
+
+    text: str
+    value: str
+
+
 class Recipe(Protocol):
     """One kind of export."""
 
@@ -74,8 +88,8 @@ class Recipe(Protocol):
         """SQL of the FROM clause that brings the events with the texts to the table's rows `p`."""
         ...
 
-    def text_columns(self, rich: bool) -> dict[str, str]:
-        """JSON field -> SQL arguments of concat() that make its JSON text, in the order of the row."""
+    def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
+        """JSON field -> its SQL, in the order of the row."""
         ...
 
 
@@ -87,7 +101,7 @@ def line_sql(recipe: Recipe, options: ExportOptions, rich: bool) -> str:
 
         {"prompt":[...],"completion":[...],"label":true,"example_id":"3f…","model":"acme-7b",...}
     """
-    fields = dict(recipe.text_columns(rich))
+    fields = {name: column.text for name, column in recipe.text_columns(rich).items()}
     if options.output.metadata:
         fields["example_id"] = f"to_json({recipe.example_id})::VARCHAR"
         fields |= {column.name: f"to_json({column.never_null})::VARCHAR" for column in recipe.metadata}
@@ -102,21 +116,26 @@ def metadata_types(recipe: Recipe, options: ExportOptions) -> dict[str, str]:
     return types if options.output.metadata else {}
 
 
-def prompt_sql(alias: str, rich: bool) -> str:
-    """SQL: the prompt as a JSON list: canonical, or as it was where it holds more than text."""
-    rewritten = canonical_list(parsed_list(f"{alias}.messages"))
-    return _as_stored(alias, "messages", rewritten, rich)
+def prompt_sql(alias: str, rich: bool) -> JsonColumn:
+    """The prompt as a JSON list: canonical, or as it was where it holds more than text."""
+    value = _as_stored(alias, "messages", canonical_list(parsed_list(f"{alias}.messages")), rich)
+    return JsonColumn(f"({value})::VARCHAR", value)
 
 
-def answer_sql(alias: str, rich: bool) -> str:
-    """SQL arguments of concat(): the answer as a JSON list of one message."""
-    rewritten = canonical_one(parsed_one(f"{alias}.response"))
-    return f"'[', {_as_stored(alias, 'response', rewritten, rich)}, ']'"
+def answer_sql(alias: str, rich: bool) -> JsonColumn:
+    """The answer as a JSON list of one message."""
+    value = _as_stored(alias, "response", canonical_one(parsed_one(f"{alias}.response")), rich)
+    return JsonColumn(f"'[', ({value})::VARCHAR, ']'", f"[{value}]")
 
 
-def tools_sql(alias: str) -> str:
-    """SQL: the tool definitions as JSON; `null` where there are none."""
-    return f"coalesce({alias}.tools::VARCHAR, 'null')"
+def tools_sql(alias: str) -> JsonColumn:
+    """The tool definitions as JSON; `null` where there are none."""
+    return JsonColumn(f"coalesce({alias}.tools::VARCHAR, 'null')", f"{alias}.tools")
+
+
+def plain_sql(value: str) -> JsonColumn:
+    """A number, a boolean or a text that is never null."""
+    return JsonColumn(f"to_json({value})::VARCHAR", value)
 
 
 def shuffle_of(seed: int, key: str) -> str:
@@ -131,4 +150,4 @@ def named_rows(recipe: Recipe, table: str) -> str:
 
 def _as_stored(alias: str, column: str, rewritten: str, rich: bool) -> str:
     stored = "('canonical', 'rich')" if rich else "('canonical')"
-    return f"CASE WHEN {alias}.form IN {stored} THEN {alias}.{column}::VARCHAR ELSE {rewritten}::VARCHAR END"
+    return f"CASE WHEN {alias}.form IN {stored} THEN {alias}.{column} ELSE {rewritten} END"

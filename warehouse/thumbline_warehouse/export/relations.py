@@ -74,6 +74,12 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
     )
 
 
+def kinds_present(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> list[str]:
+    """Those of the kinds of event that the snapshot has: a rule without events need not look at the answers."""
+    found = {kind for (kind,) in db.execute("SELECT DISTINCT kind FROM events").fetchall()}
+    return [kind for kind in kinds if kind in found]
+
+
 def _make_needs(db: duckdb.DuckDBPyConnection) -> None:
     """Make `needs`: what answers and edits that hold more than text need of a reader; the others' texts are not read."""
     prompt, answer = "messages", "response"
@@ -84,7 +90,8 @@ def _make_needs(db: duckdb.DuckDBPyConnection) -> None:
                {_calls(answer)} AS answer_calls_tools, {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
                {_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
                OR {_has_part("$.content[*].type", answer, "<> 'text'")} AS has_other
-        FROM events WHERE kind IN ('completion', 'edit') AND (form = 'rich' OR tools IS NOT NULL)"""
+        FROM (SELECT * FROM events WHERE form = 'rich' UNION ALL SELECT * FROM events WHERE tools IS NOT NULL AND form <> 'rich')
+        WHERE kind IN ('completion', 'edit')"""
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from .dates import dated_columns
 from .errors import BadOption, ExportError
 from .exported import Export
 from .funnel import Funnel
+from .hashing import Follower
 from .options import ExportOptions
 from .order import Order, Rows, arrange
-from .planning import Planned, check, lines_of, plan
+from .planning import Planned, check, columns_of, forget, lines_of, plan
 from .recipe import metadata_types, named_rows
 from .splits import NAMES
+from .statistics import statistics
 from .writer import File, Progress, Target, describe, write_ids, write_ordered, write_parquet, write_unordered
 
 # An export may run beside a loader on a small machine: DuckDB spills what does not fit.
@@ -116,14 +118,17 @@ def preview(url: WarehouseUrl, options: ExportOptions, connection: ConnectionSet
 def _write(work: _Work) -> None:
     (work.folder / "data").mkdir(parents=True)
     orders = _orders(work.db, work.planned)
-    _write_canonical(work, orders)
-    files = [_finish(work, split, len(order.rows)) for split, order in orders.items()]
+    # Before the texts come: they need the memory that the tables of the plan take.
+    found = statistics(work.db, work.planned.options, work.planned.recipe, work.planned.funnel)
+    forget(work.db)
+    hashed = _write_canonical(work, orders)
+    files = [_finish(work, split, len(order.rows), hashed[split]) for split, order in orders.items()]
     if not _rows_have_ids(work.planned):
         ids = work.folder / "example_ids"
         ids.mkdir()
         for split, order in orders.items():
             write_ids(work.db, named_rows(work.planned.recipe, "plan"), order.rows, ids / f"{split}.txt")
-    content = papers.manifest(work.db, papers.Facts(work.planned, orders, files, _columns(work.planned)))
+    content = papers.manifest(work.db, papers.Facts(work.planned, orders, files, _columns(work.planned), found))
     texts = papers.papers_of(work.planned, content)
     for path, text in {"manifest.json": papers.to_json(content), "README.md": papers.card(content), **texts}.items():
         (work.folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -152,20 +157,26 @@ def _arrange(db: duckdb.DuckDBPyConnection, planned: Planned, split: int) -> Ord
     return Order(numbers[order.rows], order.equal_completions, order.equal_prompts)
 
 
-def _write_canonical(work: _Work, orders: dict[str, Order]) -> None:
+def _write_canonical(work: _Work, orders: dict[str, Order]) -> dict[str, Follower]:
+    """Write the canonical rows, a file a split; gives the files' hashes."""
     data = work.folder / "data"
+    followers = {split: Follower(data / f"{split}.jsonl") for split in orders}
     if work.planned.options.output.order == "none":
-        paths = [data / f"{split}.jsonl" for split in orders]
-        # Splits without rows have no file.
-        numbers = ", ".join(f"WHEN {NAMES.index(split)} THEN {i}" for i, split in enumerate(orders))
-        lines = lines_of(work.planned, f"CASE p.split {numbers} END AS split")
-        write_unordered(work.db, lines, paths, work.planned.funnel.rows, work.progress)
-        return
+        for split, order in orders.items():
+            work.progress(f"writing {split}", 0, len(order.rows))
+            rows = f"{work.planned.recipe.text_sources()} WHERE p.split = {NAMES.index(split)}"
+            with followers[split]:
+                write_unordered(work.db, f"SELECT {columns_of(work.planned)} FROM {rows}", data / f"{split}.jsonl")
+        return followers
     targets = [Target(data / f"{split}.jsonl", order.rows) for split, order in orders.items()]
-    write_ordered(work.db, lines_of(work.planned), targets, work.progress)
+    with ExitStack() as stack:
+        for follower in followers.values():
+            stack.enter_context(follower)
+        write_ordered(work.db, lines_of(work.planned), targets, work.progress)
+    return followers
 
 
-def _finish(work: _Work, split: str, rows: int) -> File:
+def _finish(work: _Work, split: str, rows: int, hashed: Follower) -> File:
     """Turn a split's canonical rows into the profile's, in the format asked for."""
     planned = work.planned
     path = work.folder / "data" / f"{split}.jsonl"
@@ -185,6 +196,8 @@ def _finish(work: _Work, split: str, rows: int) -> File:
             f"format: all texts of {', '.join(sorted(dated))} look like times, and would be read as such from JSON Lines; "
             "use --format parquet, or --no-metadata where it is metadata"
         )
+    if path.suffix == ".jsonl" and work.planned.profile.is_plain(work.planned.settings):
+        return File(str(path.relative_to(work.folder)), split, rows, hashed.bytes, hashed.sha256)
     return describe(path, work.folder, split, rows)
 
 

@@ -18,7 +18,7 @@ from .judgements import COLUMNS, cap_raters, judge
 from .kto import Kto, answer_columns, tally, votes_reason
 from .options import ExportOptions
 from .profiles import Profile
-from .recipe import answer_sql, prompt_sql, shuffle_of, tools_sql
+from .recipe import JsonColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
 
 # What an answer, or an edit, is known by.
 _KEY = "c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id)"
@@ -45,7 +45,7 @@ class Sft:
         make_table(db, COLUMNS)
         steps = judge(db, options, profile, options.sources, "contributions")
         cap_raters(db, options, "contributions")
-        tally(db, options, len(options.sources) > 1)
+        tally(db, options)
         self._make_rows(db)
         return [*steps, *RULE_STEPS, *ROW_STEPS]
 
@@ -55,7 +55,7 @@ class Sft:
             "JOIN events d ON d.event_id = p.asked AND d.kind = 'completion'"
         )
 
-    def text_columns(self, rich: bool) -> dict[str, str]:
+    def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         columns = {"prompt": prompt_sql("d", rich), "completion": answer_sql("c", rich)}
         return columns | ({"tools": tools_sql("d")} if rich else {})
 
@@ -63,7 +63,7 @@ class Sft:
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, d.event_id AS asked, d.prompt_hash, c.response_hash AS completion_hash,
-                   {answer_columns("d")}, round(t.agreeing / t.n_votes, 4) AS agreement,
+                   {answer_columns("d", self._options)}, round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, _KEY)} AS shuffle,
                    coalesce({votes_reason(self._options)}, CASE WHEN NOT t.label THEN 'not_liked' END) AS reason
             FROM tallies t JOIN events c ON c.event_id = t.row_key AND c.kind IN ('completion', 'edit')

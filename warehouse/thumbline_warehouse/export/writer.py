@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -93,44 +92,16 @@ def write_ordered(db: duckdb.DuckDBPyConnection, lines: str, targets: Sequence[T
             _assemble(mine, target.path, progress, len(order))
 
 
-def write_unordered(
-    db: duckdb.DuckDBPyConnection, lines: str, paths: Sequence[Path], rows: int, progress: Progress
-) -> None:
+def write_unordered(db: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
     """
-    Write lines as they come.
+    Write rows as they come, by DuckDB itself.
 
     Args:
         db: where to read.
-        lines: SQL that gives columns `split` (an index into the paths) and `line` (with its line break).
-        paths: the file of each split.
-        rows: how many there are.
-        progress: told (what, done, all).
+        rows: SQL whose columns are the fields, as JSON.
+        path: the file to make.
     """
-    done = 0
-    with ExitStack() as stack, ThreadPoolExecutor(1) as behind:
-        files = [stack.enter_context(path.open("wb", buffering=0)) for path in paths]
-        written: Future[None] | None = None
-        db.execute("SET arrow_large_buffer_size = true")
-        for batch in db.execute(f"SELECT split, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
-            if written is not None:
-                written.result()
-            written = behind.submit(_write_batch, files, batch)
-            done += batch.num_rows
-            progress("writing rows", done, rows)
-        if written is not None:
-            written.result()
-    if done != rows:
-        raise ExportError(f"{done} of {rows} rows were read")
-
-
-def _write_batch(files: Sequence[FileIO], batch: pa.RecordBatch) -> None:
-    splits = batch.column(0).to_numpy()
-    for number, file in enumerate(files):
-        mine = np.flatnonzero(splits == number)
-        if len(mine):
-            lines = batch.column(1) if len(mine) == len(splits) else batch.column(1).take(pa.array(mine))
-            bounds, texts = _texts(lines)
-            write_all(file, texts[bounds[0] :])
+    db.execute(f"COPY ({rows}) TO {text_literal(str(path))} (FORMAT json)")
 
 
 def write_all(file: FileIO, data: memoryview) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from thumbline_ingest.cli.main import main
 from thumbline_ingest.cli.reference import _commands, reference
+from thumbline_warehouse.export.examples import page as export_rows
 from thumbline_warehouse.reference import reference as warehouse_reference
 from thumbline_warehouse.schema import TABLES
 from thumbline_warehouse.views import VIEWS
@@ -22,6 +23,7 @@ def test_the_references_are_those_of_the_code() -> None:
     """`make docs` writes them."""
     assert (ROOT / "docs" / "commands.md").read_text() == reference()
     assert (ROOT / "docs" / "warehouse.md").read_text() == warehouse_reference()
+    assert (ROOT / "docs" / "export-rows.md").read_text() == export_rows()
 
 
 def test_every_command_and_option_has_a_sentence() -> None:

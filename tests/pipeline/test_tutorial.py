@@ -89,3 +89,5 @@ def test_the_tutorial_runs_as_it_is_written(tmp_path: Path) -> None:
     assert [folder.name for folder in folders] == ["kto-1", "kto-1-again", "kto-2", "kto-3"]
     assert not [problem for folder in folders for problem in verify(folder)]
     assert all(Export(folder).splits == ("train", "test") for folder in folders)
+    held_out = [set(Export(folder).example_ids("test")) for folder in folders]
+    assert held_out[0] == held_out[1] < held_out[2]

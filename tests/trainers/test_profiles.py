@@ -16,8 +16,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.trainers.conftest import END, TinyModel
-from thumbline_warehouse.export.profiles import Facts, Settings, features_of_types, profile
+from tests.trainers.conftest import END, TinyModel, make_export
+from thumbline_warehouse.export.profiles import Settings, features_of_types, profile
+from thumbline_warehouse.urls import WarehouseUrl
 
 if importlib.util.find_spec("trl") is None:
     pytest.skip("trl is not installed: make test-trainers", allow_module_level=True)
@@ -72,7 +73,7 @@ def example_of(i: int, kind: str, rich: bool) -> dict[str, Any]:
 
 
 def write(folder: Path, settings: Settings) -> list[dict[str, Any]]:
-    """A folder like an export's: rows, card, recipes."""
+    """A folder like an export's: rows and card."""
     made = profile("trl")
     rows = [made.convert(example_of(i, settings.kind, settings.rich), settings) for i in range(COUNT)]
     assert not any(made.problems(row, settings) for row in rows)
@@ -87,10 +88,6 @@ def write(folder: Path, settings: Settings) -> list[dict[str, Any]]:
         path = path.with_suffix(".parquet")
     relative = str(path.relative_to(folder))
     write_card(folder, relative, made.types(settings))
-    facts = Facts(settings.kind, settings.format, (("train", relative),), {"train": COUNT}, settings, None, 1.0, 1.25)
-    for name, text in made.papers(facts).items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
     return rows
 
 
@@ -167,12 +164,12 @@ def test_tools_reach_the_template_as_they_were(kind: Any, format_: Any, tiny_mod
 
 @pytest.mark.parametrize("kind", list(TRAINED_BY))
 def test_the_recipe_beside_an_export_trains(
-    kind: Any, tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: Any, warehouse: WarehouseUrl, tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if BEFORE_ONE and kind == "prompts":
         pytest.skip("before 1.0 GRPO gives the model what the tiny tokenizer says of token types")
-    write(tmp_path / "export", Settings(kind))
-    script = tmp_path / "export" / "recipes" / f"trl_{TRAINED_BY[kind]}.py"
+    made = make_export(warehouse, tmp_path, kind, test=0.2).made
+    script = made.folder / "recipes" / f"trl_{TRAINED_BY[kind]}.py"
     options = {
         "output_dir": str(tmp_path / "trained"),
         "max_steps": "2",
@@ -197,8 +194,13 @@ def test_the_recipe_beside_an_export_trains(
 
     assert ran["trainer"].state.global_step == 2
     assert (tmp_path / "trained" / "model.safetensors").exists()
+    if kind != "prompts":
+        assert [entry for entry in ran["trainer"].state.log_history if math.isfinite(entry.get("eval_loss", math.nan))]
     if kind == "kto":
-        assert (ran["config"].desirable_weight, ran["config"].undesirable_weight) == (1.0, 1.25)
+        suggested = made.manifest["suggested"]
+        assert suggested["undesirable_weight"] > 1
+        for name in ("desirable_weight", "undesirable_weight"):
+            assert getattr(ran["config"], name) == suggested[name]
 
 
 def test_with_the_cards_features_tools_may_come_late(tmp_path: Path) -> None:

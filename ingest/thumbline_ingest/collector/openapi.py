@@ -42,8 +42,8 @@ _VOTE_REFUSALS: Final = {
     "503": "The log does not take events now. Send the whole batch again after Retry-After seconds.",
 }
 _TOO_MANY: Final = (
-    "Too many votes: of one rater on one thing (with verdicts, all of them `retry`), or from one address (with an error). "
-    "Send all of them again after Retry-After seconds."
+    "Too many votes: of one rater on one thing (with verdicts, all of them `retry`), or from one address (with an "
+    "error). Send all of them again after Retry-After seconds."
 )
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 

@@ -97,6 +97,9 @@ def _defaults(facts: Facts) -> dict[str, object]:
         defaults["undesirable_weight"] = facts.undesirable_weight
     if facts.kind in ("kto", "pairs"):
         defaults["learning_rate"] = 1e-6
+    if facts.held_out and facts.kind != "prompts":
+        # GRPO draws answers to evaluate, and is particular about how many.
+        defaults["eval_strategy"] = "epoch"
     return defaults
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_NAMES = ("sdk_call", "sdk_drain", "import_time", "collector", "kafka_append", "loader", "export")
+_NAMES = ("sdk_call", "sdk_drain", "import_time", "receipts", "collector", "kafka_append", "loader", "export")
 
 
 def main() -> None:

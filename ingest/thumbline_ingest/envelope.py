@@ -16,6 +16,8 @@ from typing import Any
 
 ENVELOPE_VERSION = 1
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def envelope_head(project: str, received_at_ms: int) -> bytes:
     """The part that all events of a request share; cut off before the event."""
@@ -35,5 +37,4 @@ def wrap(head: bytes, event: bytes, extra: Mapping[str, Any] | None = None) -> b
     body = event.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in event or b"\r" in event else event
     if not extra:
         return head + b'"event":' + body + b"}"
-    kept = json.dumps(extra, ensure_ascii=False, separators=(",", ":")).encode()
-    return head + b'"extra":' + kept + b',"event":' + body + b"}"
+    return head + b'"extra":' + _encode(extra).encode() + b',"event":' + body + b"}"

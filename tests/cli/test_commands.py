@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
@@ -46,6 +48,36 @@ def test_a_key_is_printed_alone_listed_without_its_secret_and_revoked(home: Path
     assert secret not in (home / "keys.json").read_text()
     run(home, "keys", "revoke", key_id)
     assert run(home, "keys", "revoke", "nobody", check=False).returncode == 1
+
+
+def test_a_rotated_key_is_listed_with_its_end_and_can_still_be_revoked(home: Path) -> None:
+    def listed() -> dict[str, str]:
+        lines = [line.split(maxsplit=3) for line in run(home, "keys", "list").stdout.splitlines()]
+        return {key_id: state for key_id, _, _, state in lines}
+
+    old = run(home, "keys", "create", "--project", "demo").stdout.split("_")[1]
+    rotated = run(home, "keys", "rotate", old, "--overlap-days", "2")
+    assert re.fullmatch(r"tlk_\w{8}_\S{43}\n", rotated.stdout)
+    assert "valid until" in rotated.stderr
+    new = rotated.stdout.split("_")[1]
+    assert listed()[new] == "valid"
+    ends = datetime.fromisoformat(listed()[old].removeprefix("valid until "))
+    assert timedelta(days=1.99) < ends - datetime.now(timezone.utc) <= timedelta(days=2)
+
+    run(home, "keys", "revoke", old)
+    assert listed()[old].startswith("revoked ")
+    for gone in (old, "nobody"):
+        failed = run(home, "keys", "rotate", gone, check=False)
+        assert (failed.returncode, failed.stdout) == (1, "")
+    run(home, "keys", "rotate", new, "--overlap-days", "0")
+    assert listed()[new].startswith("ended ")
+
+
+def test_a_bad_origin_or_proxy_is_named_before_anything_starts(home: Path) -> None:
+    for setting, value in (("allowed_origins", "https://chat.example.com/"), ("trusted_proxies", "nginx")):
+        failed = run(home, "collect", check=False, **{setting: value})
+        assert failed.returncode == 2
+        assert f"{setting}: '{value}'" in failed.stderr
 
 
 def test_a_query_prints_a_table_csv_json_or_parquet(filled: Path) -> None:

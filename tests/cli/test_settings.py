@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from thumbline_ingest.cli.settings import resolve
+from thumbline_ingest.cli.settings import listed, resolve
 
 
 def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_default(tmp_path: Path) -> None:
@@ -27,6 +27,15 @@ def test_everything_lies_in_the_home_folder_unless_told_otherwise(tmp_path: Path
     assert settings.warehouse_url == f"ducklake:{tmp_path}/warehouse/catalog.sqlite"
     assert settings.keys_path == tmp_path / "keys.json"
     assert resolve({"home": tmp_path, "log": "kafka://h:1/t"}, {}).log_url == "kafka://h:1/t"
+
+
+def test_a_list_is_written_with_commas_or_in_the_file_as_a_list(tmp_path: Path) -> None:
+    environ = {"THUMBLINE_HOME": str(tmp_path)}
+    (tmp_path / "thumbline.toml").write_text('allowed_origins = ["https://a.example", "https://b.example"]\n')
+    assert listed(resolve({}, environ).allowed_origins) == ("https://a.example", "https://b.example")
+    said = resolve({}, environ | {"THUMBLINE_ALLOWED_ORIGINS": " https://c.example , ,https://d.example"})
+    assert listed(said.allowed_origins) == ("https://c.example", "https://d.example")
+    assert listed("") == ()
 
 
 @pytest.mark.parametrize(

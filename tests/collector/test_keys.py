@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,6 +56,48 @@ def test_list_and_revoke(path: Path) -> None:
         (key_id(first), "demo", False),
         (key_id(second), "other", True),
     ]
+
+
+def test_rotate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both keys open the project until the old one ends by itself; its end is never put off."""
+    keys = KeyStore(path)
+    old = keys.create("demo")
+    new = keys.rotate(key_id(old), overlap_s=3600)
+    assert new is not None
+    assert [keys.verify(key) for key in (old, new)] == ["demo", "demo"]
+    assert [keys.project(key_id(key)) for key in (old, new)] == ["demo", "demo"]
+    assert keys.rotate(key_id(old), overlap_s=7200) is not None
+    [ends] = [key.expires_at for key in keys.list() if key.expires_at]
+    assert datetime.fromisoformat(ends).timestamp() - time.time() <= 3600
+
+    later = time.time() + 3601
+    monkeypatch.setattr("thumbline_ingest.keys.time", SimpleNamespace(monotonic=time.monotonic, time=lambda: later))
+
+    assert (keys.verify(old), keys.project(key_id(old)), keys.signer(key_id(old))) == (None, None, None)
+    assert (keys.verify(new), keys.project(key_id(new))) == ("demo", "demo")
+    assert keys.signer(key_id(new)) is not None
+
+
+def test_rotate_without_a_valid_key(path: Path) -> None:
+    """Nothing is made."""
+    keys = KeyStore(path)
+    key = keys.create("demo")
+    keys.revoke(key_id(key))
+    assert keys.rotate(key_id(key), 60) is None
+    assert keys.rotate("nonesuch", 60) is None
+    assert len(keys.list()) == 1
+
+
+def test_file_of_an_earlier_release(path: Path) -> None:
+    """A key without an end has none."""
+    key = KeyStore(path).create("demo")
+    stored = json.loads(path.read_text())
+    del stored["keys"][0]["expires_at"]
+    path.write_text(json.dumps(stored))
+
+    keys = KeyStore(path)
+    assert keys.verify(key) == "demo"
+    assert keys.signer(key_id(key)) is not None
 
 
 @pytest.mark.parametrize("project", ["", "-a", "A", "a_b", "a" * 64, "a b", "a\n", "é"])

@@ -14,7 +14,7 @@ import pytest
 from tests.events import completion, event, records, thumb
 from tests.export.conftest import options_of
 from tests.warehouse.conftest import LOG
-from thumbline_warehouse.export import ExportError, ExportOptions, NothingToExport, OneLabelOnly, export
+from thumbline_warehouse.export import ExportError, NothingToExport, OneLabelOnly, export
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -114,7 +114,7 @@ def test_a_decided_pick_becomes_a_pair(land, run) -> None:
         "scale": 5,
         "feedback_ts_ms": 1_795_521_603_000,
     }
-    assert made.manifest["empty_answers"] == {"chosen": 0, "rejected": 0}
+    assert made.manifest["wins"]["first_shown"] == {"rate": 0.0, "of": 1}
 
 
 def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
@@ -255,7 +255,7 @@ def test_json_lines_and_parquet_hold_equal_rows(land, run) -> None:
 
 def test_the_same_snapshot_gives_the_same_bytes_whatever_happened_since(url, tmp_path: Path) -> None:
     """After a restart, a compaction, expired snapshots, new events, and another order of landing."""
-    draw = _events(60)
+    draw = _events(60) + _more_events(60)
     hashes = []
     for name, events in (("one", draw), ("two", draw[::-1])):
         where = WarehouseUrl.parse(f"ducklake:{tmp_path}/{name}/catalog.sqlite")
@@ -345,10 +345,29 @@ def _events(count: int) -> list[dict[str, Any]]:
     return events
 
 
+def _more_events(count: int) -> list[dict[str, Any]]:
+    """What else rows can be made of."""
+    own = {"role": "assistant", "content": "my own words"}
+    events = [event("edit", target_id=f"a{i}", response=own, rater={"id": f"e{i}"}) for i in range(0, count, 9)]
+    events += [event("signal", target_id=f"a{i}", name="regenerate", rater={"id": "s"}) for i in range(0, count, 5)]
+    for i in range(0, count, 2):
+        events += [event("rating", target_id=f"a{i + n}", score=1 + 4 * n, rater={"id": "rates"}) for n in range(2)]
+        ranks = [[f"a{i}"], [f"a{i + 1}"]]
+        events.append(event("ranking", target_id=f"x{i}", ranks=ranks, rater={"id": "ranks"}))
+    return events
+
+
 def some_events(land) -> None:
     land(_events(30))
 
 
 def _hash(url: WarehouseUrl, folder: Path, snapshot: int) -> str:
-    made = [export(url, folder / kind, ExportOptions(kind=kind, snapshot=snapshot)) for kind in ("kto", "pairs")]
-    return "/".join(m.manifest["files"][0]["sha256"] for m in made)
+    kinds = {
+        "kto": {"test": 0.3},
+        "pairs": {"nway": "all", "format": "parquet"},
+        "reward": {"test": 0.2, "by": "rater"},
+        "sft": {"profile": "llamafactory"},
+        "prompts": {"max_per_conversation": 1},
+    }
+    made = [export(url, folder / kind, options_of(kind, snapshot=snapshot, **more)) for kind, more in kinds.items()]
+    return "/".join(m.manifest["data_sha256"] + str(m.manifest["funnel"]) for m in made)

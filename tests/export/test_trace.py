@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -45,7 +46,7 @@ def test_every_row_traces_back_to_its_events(land, make, url, query, kind: str) 
     assert len(used) == made.funnel.used
 
 
-def test_what_was_left_out_is_explained_too(land, make, url) -> None:
+def test_what_was_left_out_is_explained_too(land, url) -> None:
     land(
         [
             completion("a"),
@@ -56,10 +57,6 @@ def test_what_was_left_out_is_explained_too(land, make, url) -> None:
         ]
     )
     options = options_of("kto", allow_one_label=True)
-    every = make("kto", allow_one_label=True, conflicts="keep")
-    del every
-    import hashlib
-
     found = explain(url, options, hashlib.sha256(b"kto\0demo\0a").hexdigest())
     assert found.reason == "split_vote"
     assert [part.says for part in found.parts] == ["up", "down"]

@@ -63,7 +63,13 @@ def prepare() -> None:
 
 
 def read_batch(
-    body: bytes, events: list[bytes], project: str, received_at_ms: int, banned: Mapping[str, str] = _NONE
+    body: bytes,
+    events: list[bytes],
+    project: str,
+    received_at_ms: int,
+    banned: Mapping[str, str] = _NONE,
+    *,
+    is_ours: bool = False,
 ) -> Batch:
     """
     Check every event and wrap the good ones for the log.
@@ -74,6 +80,7 @@ def read_batch(
         project: what the request's key writes to.
         received_at_ms: Unix time in milliseconds.
         banned: unknown fields that are refused -> why.
+        is_ours: written by the collector itself: no key stands there twice.
     """
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
@@ -101,7 +108,7 @@ def read_batch(
         batch.keys.append(keys)
         value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
         batch.records.append(Record(routing_key(event).encode(), value))
-    if batch.rejections or sum(batch.keys) != written_keys(body):
+    if not is_ours and (batch.rejections or sum(batch.keys) != written_keys(body)):
         _reject_repeated_keys(batch, events)
     return batch
 

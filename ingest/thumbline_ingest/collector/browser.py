@@ -125,8 +125,8 @@ class BrowserRoute:
         votes: dict[str, list[tuple[int, Vote]]] = {}
         wait_s = 0.0
         held_back = 0
-        for index, raw in enumerate(sent.events):
-            vote = self._votes.open(raw, clock)
+        for index, event in enumerate(sent.events):
+            vote = event if isinstance(event, Rejection) else self._votes.open(event, clock)
             if isinstance(vote, Rejection):
                 verdicts[index] = "rejected"
                 rejections[index] = vote

@@ -60,7 +60,7 @@ class Intake:
             LogUnavailable: nothing is known to be stored.
         """
         body = b",".join(events)
-        return self._settle(project, body, read_batch(body, events, project, self._now_ms()))
+        return self._settle(project, body, read_batch(body, events, project, self._now_ms(), is_ours=True))
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

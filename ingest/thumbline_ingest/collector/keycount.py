@@ -85,8 +85,10 @@ def keys_in(value: dict[str, Any]) -> int:
     The object keys in a parsed object.
 
     Raises:
-        Suspicious: as `understood_keys` does.
+        Suspicious: as `understood_keys` does, and where it is no object.
     """
+    if type(value) is not dict:
+        raise Suspicious
     return _free_keys(value, 1)
 
 

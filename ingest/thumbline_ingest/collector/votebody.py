@@ -10,11 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from thumbline import limits
+from thumbline.problems import Problem
 
 from . import strict
 from .errors import RequestRefused
-from .keycount import written_keys
+from .keycount import Suspicious, keys_in, written_keys
 from .split import split
+from .verdicts import Rejection
 
 _WHITESPACE: Final = re.compile(r"[ \t\r\n]*")
 _NAMES: Final = ("events", "sent_at")
@@ -27,25 +29,26 @@ class VoteBody:
     A page's request.
 
     Attributes:
-        events: each as it was sent.
+        events: each as it was read; what is no plain JSON is rejected already.
         sent_at: when, by the page's clock, as it was sent; None where it does not say.
     """
 
-    events: list[bytes]
+    events: list[dict[str, Any] | Rejection]
     sent_at: str | None = None
 
 
 class _Outer(msgspec.Struct, forbid_unknown_fields=True):
-    events: msgspec.Raw
+    events: list[Any]
     sent_at: str | None = None
 
 
 _OUTER: Final = msgspec.json.Decoder(_Outer)
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def split_votes(body: bytes) -> VoteBody:
     """
-    The events of a body, each as it was sent.
+    The events of a body.
 
     What is no JSON inside an event costs that event and not its neighbours, as in `/v1/events`.
 
@@ -54,17 +57,37 @@ def split_votes(body: bytes) -> VoteBody:
     """
     try:
         outer = _OUTER.decode(body)
-        raw, sent_at = bytes(outer.events), outer.sent_at
-        # As many keys outside as there are fields: none of them stands there twice.
-        is_plain = written_keys(body) - written_keys(raw) == (1 if sent_at is None else 2)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        is_plain = False
-    if not is_plain:
-        raw, sent_at = _look_closely(strict.decode(body))
+        # As many keys in the text as were understood: none stands there twice, inside an event or around it.
+        keys = (1 if outer.sent_at is None else 2) + sum(map(keys_in, outer.events))
+        if 0 < len(outer.events) <= limits.MAX_VOTES and keys == written_keys(body):
+            return VoteBody(outer.events, outer.sent_at)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, Suspicious):
+        pass
+    raw, sent_at = _look_closely(strict.decode(body))
     events = split(raw)
     if len(events) > limits.MAX_VOTES:
         raise RequestRefused(413, "too_many_events", f"a request takes at most {limits.MAX_VOTES} votes")
-    return VoteBody(events, sent_at)
+    return VoteBody([_read(event) for event in events], sent_at)
+
+
+def _read(raw: bytes) -> dict[str, Any] | Rejection:
+    try:
+        value = _decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _no_plain_json(raw)
+    if not isinstance(value, dict):
+        return Rejection([Problem("", "must be an object")])
+    try:
+        is_plain = keys_in(value) == written_keys(raw)
+    except Suspicious:
+        return _no_plain_json(raw)
+    # More keys in the text than were understood: perhaps one stands there twice. The look at the text decides.
+    return value if is_plain or not strict.problems_in(raw)[0] else _no_plain_json(raw)
+
+
+def _no_plain_json(raw: bytes) -> Rejection:
+    problems, event_id = strict.problems_in(raw)
+    return Rejection(problems or [Problem("", "is not plain JSON")], event_id)
 
 
 def _look_closely(text: str) -> tuple[bytes, str | None]:

@@ -25,7 +25,6 @@ from thumbline.receipts import VOTE_KINDS, Receipt, ReceiptRefused, read_receipt
 from thumbline_ingest.keys import KeyStore
 
 from . import strict
-from .keycount import Suspicious, keys_in, written_keys
 from .times import PageClock
 from .verdicts import Rejection
 
@@ -42,7 +41,6 @@ _NOT_THE_PAGES: Final = FROM_RECEIPT | {
 }
 
 _UUID: Final = re.compile(UUID_PATTERN)
-_decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -83,23 +81,18 @@ class Votes:
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
 
-    def open(self, raw: bytes, clock: PageClock) -> Vote | Rejection:
+    def open(self, event: dict[str, Any], clock: PageClock) -> Vote | Rejection:
         """
         The event in one entry of a page's request, or why it is none.
 
         Args:
-            raw: the entry as it was sent; need not be JSON.
+            event: the entry, as it was read; changed.
             clock: the page's.
         """
-        event: Any = None
         try:
-            event = _parsed(raw)
             return self._opened(event, clock)
         except VoteRefused as refusal:
             return Rejection(refusal.problems, _own_id(event))
-        except Suspicious:
-            problems, event_id = strict.problems_in(raw)
-            return Rejection(problems or [Problem("", "is not plain JSON")], event_id)
 
     def _opened(self, event: dict[str, Any], clock: PageClock) -> Vote:
         key_id, receipt = self._receipt(event.pop("receipt", None), clock)
@@ -146,19 +139,6 @@ def landed_id(own_id: str, opinion: str) -> str:
     return f"{head}{version}{digest[1:4]}-{variant}{digest[4:7]}-{digest[7:19]}"
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
-    try:
-        event = _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise Suspicious from None
-    if not isinstance(event, dict):
-        raise VoteRefused("", "must be an object")
-    # More keys in the text than in the object: perhaps one is there twice. The look at the text decides.
-    if keys_in(event) != written_keys(raw) and strict.problems_in(raw)[0]:
-        raise Suspicious
-    return event
-
-
 def _check_kind(event: dict[str, Any], receipt: Receipt) -> None:
     kind = event.get("kind")
     if not isinstance(kind, str) or kind not in VOTE_KINDS:
@@ -190,8 +170,8 @@ def _check_answers(event: dict[str, Any], receipt: Receipt) -> None:
                 raise VoteRefused("ranks", "must hold answers that the receipt names")
 
 
-def _own_id(event: object) -> str | None:
-    event_id = event.get("event_id") if isinstance(event, dict) else None
+def _own_id(event: dict[str, Any]) -> str | None:
+    event_id = event.get("event_id")
     return event_id if isinstance(event_id, str) and _UUID.fullmatch(event_id) else None
 
 

@@ -75,7 +75,9 @@ def diff(
         _remember(db, after.options, "second")
         _keep_ids(db, before, "first")
         _keep_ids(db, after, "second")
-        return [_explained(db, row, changed_options, (before, after)) for row in _differences(db)]
+        rows = _differences(db)
+        causes = _events(db, (before, after))
+        return [_explained(row, causes.get(row["example_id"], []), changed_options) for row in rows]
 
 
 def _remember(db: duckdb.DuckDBPyConnection, options: ExportOptions, name: str) -> None:
@@ -107,8 +109,8 @@ def _keep_ids(db: duckdb.DuckDBPyConnection, made: Export, name: str) -> None:
 def _differences(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     fields = ", ".join(f"a.{name} AS first_{name}, b.{name} AS second_{name}" for name in _FIELDS)
     same = " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in _FIELDS)
-    cursor = db.execute(
-        f"""WITH a AS (SELECT * FROM first_rows WHERE reason IS NULL), b AS (SELECT * FROM second_rows WHERE reason IS NULL),
+    db.execute(
+        f"""CREATE OR REPLACE TEMP TABLE differences AS WITH a AS (SELECT * FROM first_rows WHERE reason IS NULL), b AS (SELECT * FROM second_rows WHERE reason IS NULL),
                  m AS (SELECT * FROM between_rows),
                  erased AS (SELECT example_id FROM first_erased ANTI JOIN second_erased USING (example_id))
         SELECT coalesce(a.example_id, b.example_id) AS example_id, a.example_id IS NOT NULL AS in_first,
@@ -121,13 +123,12 @@ def _differences(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         UNION ALL BY NAME SELECT example_id, true AS in_first, false AS in_second, true AS is_erased FROM erased
         ORDER BY example_id"""
     )
+    cursor = db.execute("FROM differences ORDER BY example_id")
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _explained(
-    db: duckdb.DuckDBPyConnection, row: dict[str, Any], options: Sequence[str], exports: tuple[Export, Export]
-) -> Change:
+def _explained(row: dict[str, Any], causes: list[str], options: Sequence[str]) -> Change:
     what: What = "changed" if row["in_first"] and row["in_second"] else "added" if row["in_second"] else "removed"
     if row["is_erased"]:
         return Change(row["example_id"], "removed", {}, ("its events are not in the warehouse any more: erased",))
@@ -136,7 +137,6 @@ def _explained(
         for name in _FIELDS
         if what == "changed" and row[f"first_{name}"] != row[f"second_{name}"]
     }
-    causes = _events(db, row, exports)
     reason = row["second_reason"] if what == "removed" else row["first_reason"]
     if options and (not causes or _between_is_first(row)):
         told = f" ({reason})" if reason else ""
@@ -152,26 +152,31 @@ def _between_is_first(row: dict[str, Any]) -> bool:
     return stays == bool(row["in_first"])
 
 
-def _events(db: duckdb.DuckDBPyConnection, row: dict[str, Any], exports: tuple[Export, Export]) -> list[str]:
-    """The events landed between the two snapshots that concern a row."""
+def _events(db: duckdb.DuckDBPyConnection, exports: tuple[Export, Export]) -> dict[str, list[str]]:
+    """example_id -> the events landed between the two snapshots that concern the row."""
     low, high = (made.manifest["snapshot"]["load_id"] for made in exports)
     if high <= low:
-        return []
+        return {}
     found = db.execute(
-        """WITH parts AS (SELECT event_id FROM first_parts WHERE example_id = $id UNION SELECT event_id FROM second_parts WHERE example_id = $id
-                          UNION SELECT unnest($answers::UUID[])),
-                about AS (SELECT e.* FROM events e SEMI JOIN parts USING (event_id)),
-                ids AS (SELECT project, unnest([target_id, completion_id, comparison_id]) AS id FROM about),
-                people AS (SELECT project, unnest([rater_id, author]) AS person FROM about)
-           SELECT DISTINCT e.kind, e.event_id::VARCHAR, coalesce(e.value, e.outcome, e.training_consent, '') FROM events e
-           WHERE e.load_id > $low AND e.load_id <= $high AND (
-               e.event_id IN (SELECT event_id FROM parts)
-               OR (e.project, coalesce(e.target_id, e.completion_id, e.comparison_id)) IN (SELECT (project, id) FROM ids WHERE id IS NOT NULL)
-               OR e.kind = 'consent' AND (e.project, e.rater_id) IN (SELECT (project, person) FROM people WHERE person IS NOT NULL))
-           ORDER BY ALL""",
-        {"id": row["example_id"], "answers": row["answers"], "low": low, "high": high},
+        """WITH parts AS (SELECT d.example_id, p.event_id FROM differences d
+                          JOIN (FROM first_parts UNION FROM second_parts) p USING (example_id)
+                          UNION SELECT example_id, unnest(answers) FROM differences),
+                about AS (SELECT p.example_id, e.* FROM parts p JOIN events e USING (event_id)),
+                ids AS (SELECT DISTINCT example_id, project, unnest([target_id, completion_id, comparison_id]) AS id FROM about),
+                people AS (SELECT DISTINCT example_id, project, unnest([rater_id, author]) AS person FROM about),
+                fresh AS (SELECT *, coalesce(target_id, completion_id, comparison_id) AS id FROM events WHERE load_id > $low AND load_id <= $high),
+                found AS (SELECT p.example_id, f.event_id FROM parts p JOIN fresh f USING (event_id)
+                          UNION SELECT i.example_id, f.event_id FROM ids i JOIN fresh f ON f.project = i.project AND f.id = i.id
+                          UNION SELECT w.example_id, f.event_id FROM people w JOIN fresh f
+                            ON f.kind = 'consent' AND f.project = w.project AND f.rater_id = w.person)
+           SELECT example_id, kind, coalesce(value, outcome, CASE WHEN kind = 'consent' THEN training_consent END, ''), event_id::VARCHAR
+           FROM found JOIN fresh USING (event_id) ORDER BY ALL""",
+        {"low": low, "high": high},
     ).fetchall()
-    return [f"{kind} {says if kind != 'completion' else ''}".strip() + f" {event_id}" for kind, event_id, says in found]
+    causes: dict[str, list[str]] = {}
+    for example_id, *words in found:
+        causes.setdefault(example_id, []).append(" ".join(word for word in words if word))
+    return causes
 
 
 def _options_changed(first: ExportOptions, second: ExportOptions) -> list[str]:

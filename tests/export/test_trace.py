@@ -52,7 +52,7 @@ def test_what_was_left_out_is_explained_too(land, url) -> None:
             completion("a"),
             completion("b", text="Lyon."),
             thumb("a", "up"),
-            thumb("a", "down", rater="r2"),
+            thumb("a", "down", 1, "r2"),
             thumb("b", "up"),
         ]
     )

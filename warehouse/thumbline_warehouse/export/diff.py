@@ -108,13 +108,16 @@ def _keep_ids(db: duckdb.DuckDBPyConnection, made: Export, name: str) -> None:
 
 def _differences(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     fields = ", ".join(f"a.{name} AS first_{name}, b.{name} AS second_{name}" for name in _FIELDS)
+    as_first, as_second = (
+        " AND ".join(f"{side}.{name} IS NOT DISTINCT FROM m.{name}" for name in _FIELDS) for side in "ab"
+    )
     same = " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in _FIELDS)
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE differences AS WITH a AS (SELECT * FROM first_rows WHERE reason IS NULL), b AS (SELECT * FROM second_rows WHERE reason IS NULL),
                  m AS (SELECT * FROM between_rows),
                  erased AS (SELECT example_id FROM first_erased ANTI JOIN second_erased USING (example_id))
         SELECT coalesce(a.example_id, b.example_id) AS example_id, a.example_id IS NOT NULL AS in_first,
-               b.example_id IS NOT NULL AS in_second, {fields}, m.reason AS between_reason, m.example_id IS NOT NULL AS in_between,
+               b.example_id IS NOT NULL AS in_second, {fields}, m.reason AS between_reason, m.example_id IS NOT NULL AS in_between, ({as_first}) AS between_is_first, ({as_second}) AS between_is_second,
                s.reason AS second_reason, f.reason AS first_reason, coalesce(a.answers, b.answers) AS answers, false AS is_erased
         FROM a FULL JOIN b ON a.example_id = b.example_id LEFT JOIN m ON m.example_id = coalesce(a.example_id, b.example_id)
         LEFT JOIN second_rows s ON s.example_id = coalesce(a.example_id, b.example_id)
@@ -138,18 +141,18 @@ def _explained(row: dict[str, Any], causes: list[str], options: Sequence[str]) -
         if what == "changed" and row[f"first_{name}"] != row[f"second_{name}"]
     }
     reason = row["second_reason"] if what == "removed" else row["first_reason"]
-    if options and (not causes or _between_is_first(row)):
-        told = f" ({reason})" if reason else ""
-        causes = [*([] if _between_is_first(row) else causes), f"options: {', '.join(options)}{told}"]
-    if not causes:
-        causes = [f"other rows took its place, or left it: {reason or 'another was drawn'}"]
-    return Change(row["example_id"], what, fields, tuple(causes))
+    told = f" ({reason})" if reason else ""
+    # The second snapshot with the first options: what it changed, events did; the rest, options.
+    found = [] if _same(row, "first") else causes
+    if options and not _same(row, "second"):
+        found = [*found, f"options: {', '.join(options)}{told}"]
+    return Change(row["example_id"], what, fields, tuple(found or [f"other rows took its place, or left it{told}"]))
 
 
-def _between_is_first(row: dict[str, Any]) -> bool:
-    """Whether the second snapshot alone, with the first options, would have left the row as it was."""
-    stays = bool(row["in_between"]) and row["between_reason"] is None
-    return stays == bool(row["in_first"])
+def _same(row: dict[str, Any], which: Literal["first", "second"]) -> bool:
+    """Whether the row is, with the second snapshot and the first options, as in one of the exports."""
+    is_between = bool(row["in_between"]) and row["between_reason"] is None
+    return is_between == bool(row[f"in_{which}"]) and (not is_between or bool(row[f"between_is_{which}"]))
 
 
 def _events(db: duckdb.DuckDBPyConnection, exports: tuple[Export, Export]) -> dict[str, list[str]]:

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 Keys: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
-Rows: TypeAlias = npt.NDArray[np.int64]
+# 32 bits: there are orders of ten million rows to hold.
+Rows: TypeAlias = npt.NDArray[np.int32]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Differ: TypeAlias = Callable[[int, int], bool]
 
@@ -54,7 +55,7 @@ def arrange(shuffle: Keys, prompts: Keys, completions: Keys, labels: Flags | Non
         completions: hash of each row's completion; shape (n,).
         labels: each row's label, where every stretch of rows is to have the mix of the whole; shape (n,).
     """
-    rows: Rows = np.argsort(shuffle, kind="stable").astype(np.int64)
+    rows: Rows = np.argsort(shuffle, kind="stable").astype(np.int32)
     if labels is not None:
         rows = interleave(rows, labels)
     rows = _swap_apart(rows, prompts, completions)
@@ -81,11 +82,17 @@ def interleave(rows: Rows, labels: Flags) -> Rows:
         labels: label of each row number; shape (n,).
     """
     ordered = labels[rows]
-    places = np.empty(len(rows), dtype=np.float64)
-    for label in (True, False):
-        mine = np.flatnonzero(ordered == label)
-        places[mine] = (np.arange(len(mine)) + 0.5) / max(1, len(mine))
-    spread: Rows = rows[np.argsort(places, kind="stable")]
+    desirable, others = rows[ordered], rows[~ordered]
+    if not len(desirable) or not len(others):
+        return rows
+    # The i-th of n stands at (i + 1/2) / n of the way: before it are those of the other label that stand earlier.
+    nth = np.arange(len(desirable), dtype=np.int64)
+    places = nth + ((2 * nth + 1) * len(others) + len(desirable) - 1) // (2 * len(desirable))
+    is_free = np.ones(len(rows), dtype=np.bool_)
+    is_free[places] = False
+    spread: Rows = np.empty_like(rows)
+    spread[places] = desirable
+    spread[is_free] = others
     return spread
 
 
@@ -97,7 +104,7 @@ def _equal(rows: Rows, keys: Keys) -> int:
 def _clashes(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     # Positions whose row shares prompt or completion with the row before.
     p, c = prompts[rows], completions[rows]
-    clashes: Rows = np.flatnonzero((p[1:] == p[:-1]) | (c[1:] == c[:-1])).astype(np.int64) + 1
+    clashes: Rows = np.flatnonzero((p[1:] == p[:-1]) | (c[1:] == c[:-1])).astype(np.int32) + 1
     return clashes
 
 
@@ -152,7 +159,7 @@ def _rebuild(rows: Rows, prompts: Keys, completions: Keys) -> Rows:
     sequence, left = _take_next_that_fits(rows.tolist(), differ_in_both)
     sequence, left = _fill_gaps(sequence, left, differ_in_both)
     sequence, left = _fill_gaps(sequence, left, differ_in_completion)
-    rebuilt: Rows = np.asarray([*sequence, *left], dtype=np.int64)
+    rebuilt: Rows = np.asarray([*sequence, *left], dtype=np.int32)
     return rebuilt
 
 

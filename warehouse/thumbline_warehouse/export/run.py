@@ -144,13 +144,13 @@ def _orders(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, Order]
 def _arrange(db: duckdb.DuckDBPyConnection, planned: Planned, split: int) -> Order:
     if planned.options.output.order == "none":
         (count,) = db.execute(f"SELECT count(*) FROM plan WHERE split = {split}").fetchone() or (0,)
-        return Order(np.arange(count, dtype=np.int64), None, None)
+        return Order(np.arange(count, dtype=np.int32), None, None)
     # Half of each hash: it halves the memory, and a chance likeness only keeps two rows apart.
     found = db.execute(
-        "SELECT row, shuffle, (prompt_hash >> 32)::UINTEGER AS prompts, (coalesce(completion_hash, 0) >> 32)::UINTEGER AS completions, "
+        "SELECT row::INTEGER AS row, shuffle, (prompt_hash >> 32)::UINTEGER AS prompts, (coalesce(completion_hash, 0) >> 32)::UINTEGER AS completions, "
         f"label FROM plan WHERE split = {split}"
     ).fetchnumpy()
-    numbers: Rows = np.asarray(found["row"], dtype=np.int64)
+    numbers: Rows = np.asarray(found["row"], dtype=np.int32)
     prompts, completions = (np.asarray(found[name], dtype=np.uint32) for name in ("prompts", "completions"))
     labels = np.asarray(found["label"], dtype=np.bool_) if planned.options.kind == "kto" else None
     order = arrange(np.asarray(found["shuffle"], dtype=np.uint64), prompts, completions, labels)

@@ -31,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 
 # Text of a part: up to four copies of one are in memory at a time.
 _PART_BYTES: Final = 32 * 1024 * 1024
+# Each part is an open file.
+_MAX_PARTS: Final = 500
 _ROWS_PER_BATCH: Final = 16_384
 # Fixed, so that the same rows give the same bytes.
 _ROW_GROUP: Final = 10_000
@@ -222,7 +224,7 @@ def _distribute(
     db.execute("SET arrow_large_buffer_size = true")
     for batch in db.execute(f"SELECT row, line FROM ({lines})").to_arrow_reader(_ROWS_PER_BATCH):
         if not parts:
-            capacity = max(1, _PART_BYTES * batch.num_rows // max(1, batch.column(1).nbytes))
+            capacity = max(1, _PART_BYTES * batch.num_rows // max(1, batch.column(1).nbytes), len(places) // _MAX_PARTS)
             edges = np.concatenate(
                 [np.arange(first, last, capacity) for first, last in zip([0, *ends], ends, strict=False)]
             )

@@ -32,6 +32,9 @@ from .writer import File, Progress, Target, describe, write_ids, write_ordered, 
 # An export may run beside a loader on a small machine: DuckDB spills what does not fit.
 CONNECTION = ConnectionSettings(memory_limit="512MB")
 
+# Share of its memory that DuckDB keeps while the order is worked out.
+_WHILE_ORDERING = 0.5
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -117,10 +120,14 @@ def preview(url: WarehouseUrl, options: ExportOptions, connection: ConnectionSet
 
 def _write(work: _Work) -> None:
     (work.folder / "data").mkdir(parents=True)
-    orders = _orders(work.db, work.planned)
     # Before the texts come: they need the memory that the tables of the plan take.
     found = statistics(work.db, work.planned.options, work.planned.recipe, work.planned.funnel)
     forget(work.db)
+    if work.planned.options.output.order == "none":
+        orders = _orders(work.db, work.planned)
+    else:
+        with _less_memory(work.db, _WHILE_ORDERING):
+            orders = _orders(work.db, work.planned)
     hashed = _write_canonical(work, orders)
     files = [_finish(work, split, len(order.rows), hashed[split]) for split, order in orders.items()]
     if not _rows_have_ids(work.planned):
@@ -133,6 +140,18 @@ def _write(work: _Work) -> None:
     for path, text in {"manifest.json": papers.to_json(content), "README.md": papers.card(content), **texts}.items():
         (work.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (work.folder / path).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _less_memory(db: duckdb.DuckDBPyConnection, share: float) -> Iterator[None]:
+    """Part of DuckDB's memory goes to what Python holds meanwhile."""
+    (limit,) = db.execute("SELECT current_setting('memory_limit')").fetchone() or ("",)
+    size, unit = limit.split()
+    db.execute(f"SET memory_limit = '{float(size) * share:.1f} {unit}'")
+    try:
+        yield
+    finally:
+        db.execute(f"SET memory_limit = '{limit}'")
 
 
 def _orders(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, Order]:

@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 _PART_BYTES: Final = 32 * 1024 * 1024
 # Each part is an open file.
 _MAX_PARTS: Final = 500
-_ROWS_PER_BATCH: Final = 16_384
+_ROWS_PER_BATCH: Final = 4_096
 # Fixed, so that the same rows give the same bytes.
 _ROW_GROUP: Final = 10_000
 

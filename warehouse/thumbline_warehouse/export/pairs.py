@@ -17,11 +17,11 @@ from . import judgements, preferences
 from .contributions import first_rule, make_table, raters_of, rules_of, sources_of
 from .funnel import MATCH_STEPS, ROW_STEPS, RULE_STEPS, Step
 from .judgements import cap_raters, judge
-from .kto import answer_columns, votes_reason
 from .matches import add_evidence, keep_where, make_labels, match_ratings, match_siblings
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import JsonColumn, MetadataColumn, answer_sql, plain_sql, prompt_sql, shuffle_of, tools_sql
+from .tallies import answer_columns, votes_reason
 
 _DIRECT = ("pick", "ranking", "edit")
 

@@ -13,10 +13,10 @@ import duckdb
 from .contributions import bit, make_table
 from .filters import ANSWER, answer_steps, vote_steps
 from .funnel import ROW_STEPS, Step, reason_case
-from .kto import answer_columns
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import JsonColumn, MetadataColumn, prompt_sql, shuffle_of, tools_sql
+from .tallies import answer_columns
 
 # An answer is nobody's vote.
 _VOTE_ONLY = ("superseded", "raters", "own_prompt", "vote_consent")

@@ -15,10 +15,11 @@ import duckdb
 from .contributions import make_table
 from .funnel import ROW_STEPS, RULE_STEPS, Step
 from .judgements import COLUMNS, cap_raters, judge
-from .kto import Kto, answer_columns, tally, votes_reason
+from .kto import Kto
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import JsonColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
+from .tallies import answer_columns, tally, votes_reason
 
 # What an answer, or an edit, is known by.
 _KEY = "c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id)"

@@ -260,7 +260,7 @@ def _why_no_receipt(text: str) -> str:
 
 def _parsed(claims: str) -> Receipt:
     try:
-        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)).decode())
         # A claim that this version does not know is one that it cannot honour.
         if not found.keys() <= _FIELDS.keys():
             raise ReceiptRefused("was minted by a newer client: update the collector")
@@ -270,7 +270,7 @@ def _parsed(claims: str) -> Receipt:
         receipt = Receipt(**fields)
         if _is_sound(receipt):
             return receipt
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     # Signed with a key that is known: a program of the host's own has made it.
     raise ReceiptRefused("is signed but its claims are not as docs/receipts.md has them")

@@ -80,7 +80,7 @@ def read_batch(
         project: what the request's key writes to.
         received_at_ms: Unix time in milliseconds.
         banned: unknown fields that are refused -> why.
-        is_ours: written by the collector itself: no key stands there twice.
+        is_ours: written by the collector itself, of values whose keys and numbers have been looked at.
     """
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
@@ -91,7 +91,7 @@ def read_batch(
     for index, raw in enumerate(events):
         try:
             event = _validate(raw)
-            keys = understood_keys(event)
+            keys = 0 if is_ours else understood_keys(event)
             if (nul and NUL_ESCAPE in raw) or len(raw) > limits.MAX_EVENT_BYTES:
                 _look_closely(raw)
         except (ValidationError, Suspicious) as error:

@@ -78,15 +78,17 @@ class BrowserRoute:
         """`POST /v1/votes`."""
         started = time.perf_counter()
         cors: dict[str, str] = {}
+        environ = request.environ
         try:
-            cors = self._origins.headers_for(request.environ)
-            response = self._take(request.environ)
+            cors = self._origins.headers_for(environ)
+            response = self._take(environ)
         except RequestRefused as refusal:
             response = refused(refusal)
         except LogUnavailable as error:
             _log.warning("log unavailable: %s", error)
             response = refused(busy("the log does not take events now; send again", error.retry_after_s))
-        response.headers.update(cors)
+        for name, value in cors.items():
+            response.headers[name] = value
         self._metrics.count_request(response.status_code, time.perf_counter() - started, "vote_batches")
         return response
 
@@ -163,7 +165,8 @@ class BrowserRoute:
 def _answer(verdicts: Verdicts, wait_s: float) -> Response:
     retries = verdicts.count("retry")
     status = 429 if wait_s and retries == len(verdicts.each) else 200
-    response = Response(verdicts.to_json(), status, headers=HEADERS, content_type=JSON)
+    # Without the headers of other answers: that of a POST is not stored, and JSON is not taken for a page.
+    response = Response(verdicts.to_json(), status, content_type=JSON)
     if retries:
         response.headers["Retry-After"] = retry_after(wait_s)
     return response

@@ -133,7 +133,8 @@ def test_an_export_prints_the_file_on_stdout_and_the_funnel_beside_it(filled: Pa
     done = run(filled, "export", "kto", "--out", str(tmp_path / "kto"))
     assert done.stdout.strip() == str(tmp_path / "kto" / "data" / "train.jsonl")
     assert "2  used, in 2 rows" in done.stderr
-    assert run(filled, "export", "pairs", "--out", str(tmp_path / "pairs"), check=False).returncode == 3
+    nothing = run(filled, "export", "pairs", "--sources", "pick", "--out", str(tmp_path / "pairs"), check=False)
+    assert nothing.returncode == 3
     assert run(filled, "export", "kto", "--snapshot", "99", "--out", str(tmp_path / "x"), check=False).returncode == 1
 
 

@@ -192,7 +192,7 @@ def test_an_interrupted_export_leaves_nothing(land, make, tmp_path: Path, monkey
         raise OSError(28, os.strerror(28))
 
     rated(land, ["one", "two"])
-    monkeypatch.setattr(run, "describe", broken)
+    monkeypatch.setattr(run, "write_ordered", broken)
     with pytest.raises(OSError, match="No space"):
         make("kto")
     assert not [path for path in tmp_path.iterdir() if path.name != "warehouse"]

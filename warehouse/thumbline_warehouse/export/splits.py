@@ -101,7 +101,8 @@ def _by_group(db: duckdb.DuckDBPyConnection, split: Split, recipe: Recipe) -> No
         "connected", pa.table({"member": members.astype(np.uint64), "component": members[labels].astype(np.uint64)})
     )
     try:
-        # The group is named by its earliest member, by what is equal on every machine and in every kind of export.
+        # The group is named by its earliest member, by what is equal on every machine, and in other kinds of export
+        # wherever they have that member.
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE drawn AS
             WITH grouped AS (SELECT m.*, coalesce(c.component, m.member) AS component FROM members m LEFT JOIN connected c USING (member)),

@@ -8,7 +8,7 @@ from typing import Final
 import duckdb
 
 from .connect import NAME
-from .schema import TABLES, Table, quoted
+from .schema import TABLES, Table, literal, quoted
 from .views import VIEWS, View
 
 # Where `documentation` keeps which definitions are in the database.
@@ -31,7 +31,7 @@ def migrate(db: duckdb.DuckDBPyConnection) -> None:
             _make_table(db, table)
         for view in VIEWS:
             db.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-            db.execute(f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}")
+            db.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
         # A reader holds a row group of each thread: long texts in large ones would take hundreds of MB.
         db.execute(f"CALL {NAME}.set_option('parquet_row_group_size', {_ROW_GROUP_ROWS})")
         db.execute("INSERT INTO head SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM head)")
@@ -61,13 +61,13 @@ def _make_table(db: duckdb.DuckDBPyConnection, table: Table) -> None:
     for column in table.columns:
         if column.name not in there:
             db.execute(f"ALTER TABLE {table.name} ADD COLUMN {quoted(column.name)} {column.type}")
-        db.execute(f"COMMENT ON COLUMN {table.name}.{quoted(column.name)} IS {_literal(column.comment)}")
-    db.execute(f"COMMENT ON TABLE {table.name} IS {_literal(table.comment)}")
+        db.execute(f"COMMENT ON COLUMN {table.name}.{quoted(column.name)} IS {literal(column.comment)}")
+    db.execute(f"COMMENT ON TABLE {table.name} IS {literal(table.comment)}")
 
 
 def _document(db: duckdb.DuckDBPyConnection, version: str) -> None:
     rows = [(_VERSION_OBJECT, "", version), *documentation(db)]
-    values = ", ".join(f"({_literal(a)}, {_literal(b)}, {_literal(c)})" for a, b, c in rows)
+    values = ", ".join(f"({literal(a)}, {literal(b)}, {literal(c)})" for a, b, c in rows)
     db.execute("DELETE FROM documentation")
     db.execute(f"INSERT INTO documentation VALUES {values}")
 
@@ -86,7 +86,3 @@ def _stored_version(db: duckdb.DuckDBPyConnection) -> str | None:
 
 def _version() -> str:
     return hashlib.sha256(repr((TABLES, VIEWS, _ROW_GROUP_ROWS)).encode()).hexdigest()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -9,6 +9,7 @@ from typing import Final
 
 import duckdb
 
+from ..schema import literal
 from .errors import BadOption
 from .funnel import Step
 from .options import ExportOptions, Filters
@@ -42,14 +43,9 @@ ANSWER: Final = Sides(("answer",))
 PAIR: Final = Sides(("chosen", "rejected"))
 
 
-def text(value: str) -> str:
-    """A value as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def listed(values: Sequence[str]) -> str:
     """Values as a SQL list in brackets."""
-    return "(" + ", ".join(map(text, values)) + ")"
+    return "(" + ", ".join(map(literal, values)) + ")"
 
 
 def vote_steps(filters: Filters, sides: Sides) -> list[Step]:
@@ -212,7 +208,7 @@ def _reader_steps(options: ExportOptions, profile: Profile, sides: Sides) -> lis
                 if options.output.merge_consecutive_user
                 else "{side}.roles"
             )
-            condition = sides.any_of(f"NOT regexp_full_match({roles}, {text(wanted)})")
+            condition = sides.any_of(f"NOT regexp_full_match({roles}, {literal(wanted)})")
             steps.append(Step("turns", f"the turns of the prompt do not fit: {wanted}", condition))
     return steps
 
@@ -256,4 +252,4 @@ def _length_steps(filters: Filters, sides: Sides) -> list[Step]:
 
 def _time(iso: str) -> str:
     # Through TIMESTAMPTZ: a cast of text to TIMESTAMP would drop the offset.
-    return f"make_timestamp(epoch_us({text(iso)}::TIMESTAMPTZ))"
+    return f"make_timestamp(epoch_us({literal(iso)}::TIMESTAMPTZ))"

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 
 import duckdb
 
-from .contributions import make_table, raters_of, rules_of, sources_of
-from .funnel import ROW_STEPS, RULE_STEPS, Step
-from .judgements import COLUMNS, cap_raters, judge
+from .contributions import raters_of, rules_of, sources_of
+from .funnel import Step
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import JsonColumn, MetadataColumn, answer_sql, plain_sql, prompt_sql, shuffle_of, tools_sql
-from .tallies import answer_columns, tally, votes_reason
+from .tallies import answer_columns, tally_judgements, votes_reason
 
 # What an answer is known by, over its event `c`.
 _ANSWER = "c.project || chr(0) || c.completion_id"
@@ -55,13 +54,9 @@ class Kto:
         self.example_id = f"sha256('kto' || chr(0) || {key})"
 
     def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
-        options = self._options
-        make_table(db, COLUMNS)
-        steps = judge(db, options, profile, options.sources, "contributions")
-        cap_raters(db, options, "contributions")
-        tally(db, options)
+        steps = tally_judgements(db, self._options, profile)
         self._make_rows(db)
-        return [*steps, *RULE_STEPS, *ROW_STEPS]
+        return steps
 
     def text_sources(self, table: str = "plan") -> str:
         return f"{table} p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"

@@ -73,9 +73,10 @@ class Recipe(Protocol):
         """
         Make `contributions` and `rows`; gives the steps taken, in order.
 
-        `rows` has, beside the recipe's own columns: `row_key`, `reason` (NULL for what stays), `shuffle` (the seed's draw), `prompt_hash` and `completion_hash` (what neighbours must not share),
-        `conversation` (a hash), `answered_at`, `feedback_at`, `n_votes`, `agreement`, `prompt_chars`,
-        `completion_chars`, `is_rich`, `rule` and `raters` (bits), `label`.
+        `rows` has, beside the recipe's own columns: `row_key`, `reason` (NULL for what stays), `shuffle` (the
+        seed's draw), `prompt_hash` and `completion_hash` (what neighbours must not share), `conversation` (a
+        hash), `answered_at`, `feedback_at`, `n_votes`, `agreement`, `prompt_chars`, `completion_chars`,
+        `is_rich`, `rule` and `raters` (bits), `label`.
         """
         ...
 

@@ -123,11 +123,7 @@ def _write(work: _Work) -> None:
     # Before the texts come: they need the memory that the tables of the plan take.
     found = statistics(work.db, work.planned.options, work.planned.recipe, work.planned.funnel)
     forget(work.db)
-    if work.planned.options.output.order == "none":
-        orders = _orders(work.db, work.planned)
-    else:
-        with _less_memory(work.db, _WHILE_ORDERING):
-            orders = _orders(work.db, work.planned)
+    orders = _orders(work.db, work.planned)
     hashed = _write_canonical(work, orders)
     files = [_finish(work, split, len(order.rows), hashed[split]) for split, order in orders.items()]
     if not _rows_have_ids(work.planned):
@@ -164,6 +160,11 @@ def _arrange(db: duckdb.DuckDBPyConnection, planned: Planned, split: int) -> Ord
     if planned.options.output.order == "none":
         (count,) = db.execute(f"SELECT count(*) FROM plan WHERE split = {split}").fetchone() or (0,)
         return Order(np.arange(count, dtype=np.int32), None, None)
+    with _less_memory(db, _WHILE_ORDERING):
+        return _shuffled(db, planned, split)
+
+
+def _shuffled(db: duckdb.DuckDBPyConnection, planned: Planned, split: int) -> Order:
     # Half of each hash: it halves the memory, and a chance likeness only keeps two rows apart.
     found = db.execute(
         "SELECT row::INTEGER AS row, shuffle, (prompt_hash >> 32)::UINTEGER AS prompts, (coalesce(completion_hash, 0) >> 32)::UINTEGER AS completions, "

@@ -12,14 +12,12 @@ from collections.abc import Sequence
 
 import duckdb
 
-from .contributions import make_table
-from .funnel import ROW_STEPS, RULE_STEPS, Step
-from .judgements import COLUMNS, cap_raters, judge
+from .funnel import Step
 from .kto import Kto
 from .options import ExportOptions
 from .profiles import Profile
 from .recipe import JsonColumn, answer_sql, prompt_sql, shuffle_of, tools_sql
-from .tallies import answer_columns, tally, votes_reason
+from .tallies import answer_columns, tally_judgements, votes_reason
 
 # What an answer, or an edit, is known by.
 _KEY = "c.project || chr(0) || coalesce(c.completion_id, c.target_id || chr(0) || c.rater_id)"
@@ -42,13 +40,9 @@ class Sft:
         self._options = options
 
     def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
-        options = self._options
-        make_table(db, COLUMNS)
-        steps = judge(db, options, profile, options.sources, "contributions")
-        cap_raters(db, options, "contributions")
-        tally(db, options)
+        steps = tally_judgements(db, self._options, profile)
         self._make_rows(db)
-        return [*steps, *RULE_STEPS, *ROW_STEPS]
+        return steps
 
     def text_sources(self, table: str = "plan") -> str:
         return (

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from ..connect import NAME
+from ..schema import literal
 from ..views import VIEWS
 from .errors import ExportError
 
@@ -52,7 +53,7 @@ def use_snapshot(db: duckdb.DuckDBPyConnection, load_id: int | None, project: st
         raise ExportError(f"snapshot {chosen} does not exist: the last load is {head}")
     condition = f"load_id <= {chosen}"
     if project is not None:
-        condition += " AND project = '" + project.replace("'", "''") + "'"
+        condition += f" AND project = {literal(project)}"
     db.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
     db.execute(f"CREATE OR REPLACE VIEW {_SCHEMA}.events AS SELECT * FROM {NAME}.main.events WHERE {condition}")
     db.execute(f"USE {_SCHEMA}")

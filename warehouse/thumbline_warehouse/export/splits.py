@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ..schema import literal
 from .errors import ExportError
 from .options import ExportOptions, Split
 from .recipe import Recipe, named_rows
@@ -108,7 +109,7 @@ def _by_group(db: duckdb.DuckDBPyConnection, split: Split, recipe: Recipe) -> No
             WITH grouped AS (SELECT m.*, coalesce(c.component, m.member) AS component FROM members m LEFT JOIN connected c USING (member)),
                  named AS (SELECT component, arg_min({name}, (g.answered_at, {name}))::VARCHAR AS name
                            FROM grouped g JOIN ({rows}) p USING (row) GROUP BY 1)
-            SELECT g.row, min(md5_number_lower({_text(split.salt)} || name) % {_PARTS}) AS draw
+            SELECT g.row, min(md5_number_lower({literal(split.salt)} || name) % {_PARTS}) AS draw
             FROM grouped g JOIN named USING (component) GROUP BY 1"""
         )
     finally:
@@ -149,7 +150,3 @@ def _shared(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
         ).fetchone() or (0,)
         counts[name] = int(count)
     return counts
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
-from .judgements import count_twins_together, one_vote_each
+from .contributions import make_table
+from .funnel import ROW_STEPS, RULE_STEPS, Step
+from .judgements import COLUMNS, cap_raters, count_twins_together, judge, one_vote_each
 from .options import ExportOptions
+from .profiles import Profile
 from .relations import kinds_present
 
 
-def tally(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
+def tally_judgements(db: duckdb.DuckDBPyConnection, options: ExportOptions, profile: Profile) -> Sequence[Step]:
+    """Make `contributions` and `tallies` of all that votes say of single answers; gives the steps taken, in order."""
+    make_table(db, COLUMNS)
+    steps = judge(db, options, profile, options.sources, "contributions")
+    cap_raters(db, options, "contributions")
+    _tally(db, options)
+    return [*steps, *RULE_STEPS, *ROW_STEPS]
+
+
+def _tally(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
     """
     Make `tallies`: one row an answer with what its votes say, or one a vote where conflicts are kept.
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..schema import quoted
+from ..schema import literal, quoted
 from .errors import ExportError
 from .order import Rows
 
@@ -103,7 +103,7 @@ def write_unordered(db: duckdb.DuckDBPyConnection, rows: str, path: Path) -> Non
         rows: SQL whose columns are the fields, as JSON.
         path: the file to make.
     """
-    db.execute(f"COPY ({rows}) TO {text_literal(str(path))} (FORMAT json)")
+    db.execute(f"COPY ({rows}) TO {literal(str(path))} (FORMAT json)")
 
 
 def write_all(file: FileIO, data: memoryview) -> None:
@@ -131,11 +131,11 @@ def write_parquet(
         path: the file to make.
         progress: told (what, done, all).
     """
-    listed = ", ".join(f"{text_literal(name)}: {text_literal(type_)}" for name, type_ in types.items())
+    listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in types.items())
     selected = ", ".join(f"{columns.get(name, quoted(name))} AS {quoted(name)}" for name in types)
     db.execute("SET preserve_insertion_order = true")
     reader = db.execute(
-        f"SELECT {selected} FROM read_json({text_literal(str(jsonl))}, format = 'newline_delimited', "
+        f"SELECT {selected} FROM read_json({literal(str(jsonl))}, format = 'newline_delimited', "
         f"columns = {{{listed}}}, maximum_object_size = 104857600)"
     ).to_arrow_reader(_ROWS_PER_BATCH)
     schema = _not_null(reader.schema)
@@ -153,15 +153,10 @@ def write_ids(db: duckdb.DuckDBPyConnection, named: str, order: Rows, path: Path
     db.register("places", places)
     try:
         db.execute(
-            f"COPY (SELECT example_id FROM ({named}) JOIN places USING (row) ORDER BY place) TO {text_literal(str(path))} (FORMAT csv, HEADER false)"
+            f"COPY (SELECT example_id FROM ({named}) JOIN places USING (row) ORDER BY place) TO {literal(str(path))} (FORMAT csv, HEADER false)"
         )
     finally:
         db.unregister("places")
-
-
-def text_literal(value: str) -> str:
-    """A value as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def describe(path: Path, folder: Path, split: str, rows: int) -> File:

@@ -12,7 +12,9 @@ from werkzeug.exceptions import HTTPException
 
 from thumbline_ingest.keys import KeyStore
 from thumbline_ingest.log.base import LogUnavailable, LogWriter
+from thumbline_ingest.rejections import FOLDER
 
+from . import assets
 from . import metrics as metrics_module
 from .answers import HEADERS, JSON, answer_json, refused
 from .batch import prepare
@@ -25,6 +27,7 @@ from .metrics import Metrics
 from .openapi import openapi_json
 from .readiness import Readiness
 from .recent import RecentIds
+from .ring import RejectionRing
 from .settings import CollectorSettings
 from .turns import Turns
 from .verdicts import Verdicts
@@ -53,7 +56,8 @@ class Collector:
         self.readiness = Readiness(settings, writer, self.metrics)
         self._keys = keys
         self._turns = Turns(settings.turns, settings.threads, _PATIENCE_S)
-        self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics)
+        self._ring = RejectionRing(settings.data_dir / FOLDER, self.metrics.count_lost_notes)
+        self._intake = Intake(writer, RecentIds(settings.recent_ids), self.metrics, self._ring)
         self.browser = BrowserRoute(
             settings,
             keys,
@@ -62,6 +66,7 @@ class Collector:
             self.metrics,
             self.inflight,
             self._turns.beside(settings.vote_threads),
+            self._ring,
         )
 
     def post_events(self) -> Response:
@@ -70,6 +75,7 @@ class Collector:
         try:
             response = _answer(self._take())
         except RequestRefused as refusal:
+            self._ring.note_request("/v1/events", refusal)
             response = refused(refusal)
         except LogUnavailable as error:
             _log.warning("log unavailable: %s", error)
@@ -118,6 +124,7 @@ class Collector:
     def close(self) -> None:
         """Stop the threads; the writer is its maker's to close."""
         self.readiness.close()
+        self._ring.close()
 
 
 def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -> Flask:
@@ -141,6 +148,7 @@ def create_app(settings: CollectorSettings, writer: LogWriter, keys: KeyStore) -
     app.add_url_rule("/metrics", "metrics", collector.get_metrics)
     app.add_url_rule("/openapi.json", "openapi", lambda: Response(openapi_json(), headers=HEADERS, content_type=JSON))
     app.add_url_rule("/", "index", lambda: answer_json(_INDEX))
+    assets.add_routes(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     return app
@@ -150,6 +158,8 @@ _INDEX: Final = {
     "service": "thumbline collector",
     "events": "/v1/events",
     "votes": "/v1/votes",
+    "client": "/thumbline.js",
+    "elements": "/thumbline-elements.js",
     "openapi": "/openapi.json",
     "live": "/livez",
     "ready": "/readyz",

@@ -1,0 +1,159 @@
+import type { Client, Said, State } from "../client.js";
+import type { Vote } from "../contract.js";
+import { readReceipt } from "../receipt.js";
+import type { Claims } from "../receipt.js";
+import { h, icon } from "./dom.js";
+import { load } from "./loading.js";
+import { style } from "./style.js";
+import { textsOf } from "./texts.js";
+import type { Texts } from "./texts.js";
+
+// A vote is on disk within some milliseconds: until then "not sent" would only flicker.
+const PATIENCE_MS = 1000;
+
+/**
+ * What all elements share: the receipt, the client, the line that says where the vote is.
+ *
+ * Attributes: `receipt`; `collector` where it is not the script's; `texts` (JSON); `lang` on it or around it;
+ * `dismissible`. Events, which bubble: `thumbline-vote` with what was said, `thumbline-state` with where it is,
+ * `thumbline-dismiss`.
+ */
+export abstract class Rated extends HTMLElement {
+  static observedAttributes = ["receipt", "lang", "texts", "busy"];
+
+  protected claims: Claims | null = null;
+  protected texts!: Texts & Record<string, string>;
+  readonly #root = this.attachShadow({ mode: "open", delegatesFocus: true });
+  #client: Client | undefined;
+  #status: HTMLElement | undefined;
+  #unwatch: (() => void) | undefined;
+  #latest = 0;
+  #timer = 0;
+
+  /** The element's own controls. */
+  protected abstract controls(): Node[];
+
+  /** What was said before and still waits to be sent, from before a reload too. */
+  protected abstract restore(vote: Vote): void;
+
+  /** The kind of event that `restore` takes. */
+  protected abstract readonly kind: Vote["kind"];
+
+  connectedCallback(): void {
+    guard(() => this.#render());
+  }
+
+  disconnectedCallback(): void {
+    this.#unwatch?.();
+  }
+
+  attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+    if (this.isConnected && before !== after) guard(() => (name === "busy" ? this.update() : this.#render()));
+  }
+
+  /** Bring what is shown in line with what is known. */
+  protected update(): void {}
+
+  /** Hide the control, and report that the person did not want it. */
+  dismiss(): void {
+    this.#tell({ kind: "exposure", state: "dismissed" });
+    this.hidden = true;
+    this.#emit("thumbline-dismiss", {});
+  }
+
+  /** Send what the person said, and show where it is. */
+  protected say(said: Said): void {
+    const turn = ++this.#latest;
+    this.#show("waiting");
+    this.#tell(said, (state) => {
+      this.#emit("thumbline-state", state);
+      if (turn === this.#latest) this.#show(state.status, state.why);
+    });
+  }
+
+  #tell(said: Said, listener?: (state: State) => void): void {
+    const receipt = this.getAttribute("receipt")!;
+    const send = (client: Client) => {
+      const eventId = client.send(receipt, said, listener);
+      if (listener) this.#emit("thumbline-vote", { ...said, event_id: eventId });
+    };
+    // At once where that is possible: the tab may be closed with the same click.
+    if (this.#client) send(this.#client);
+    else this.#load().then(send, () => this.#show("refused"));
+  }
+
+  #load(): Promise<Client> {
+    return load(this.getAttribute("collector")).then((client) => (this.#client = client));
+  }
+
+  #render(): void {
+    this.#unwatch?.();
+    this.#root.adoptedStyleSheets = [style()];
+    const receipt = this.getAttribute("receipt") ?? "";
+    this.claims = readReceipt(receipt);
+    // Without a receipt no vote could be saved: a control would be a lie.
+    if (!this.claims) {
+      if (receipt) console.warn("thumbline: receipt: is not what tl.receipt returned");
+      return this.#root.replaceChildren();
+    }
+    this.texts = textsOf(this);
+    this.#status = h("small", { part: "status", role: "status" });
+    const close = h("button", {
+      class: "icon",
+      part: "dismiss",
+      type: "button",
+      "aria-label": this.texts.close,
+      hidden: !this.hasAttribute("dismissible"),
+      onclick: () => guard(() => this.dismiss()),
+    }, icon("M6 6l12 12M18 6L6 18"));
+    this.#root.replaceChildren(...this.controls(), h("div", { class: "row" }, this.#status, close));
+    this.update();
+    this.#load().then((client) => {
+      if (this.isConnected && receipt === this.getAttribute("receipt")) this.#begin(client, receipt);
+    }, () => {});
+  }
+
+  #begin(client: Client, receipt: string): void {
+    this.#unwatch?.();
+    this.#unwatch = client.watch(this, receipt);
+    const turn = this.#latest;
+    const vote = client.waiting(receipt, this.kind, (state) => {
+      if (turn === this.#latest) this.#show(state.status, state.why);
+    });
+    if (!vote) return;
+    this.restore(vote);
+    this.update();
+    this.#show("waiting");
+  }
+
+  #show(status: State["status"], why = ""): void {
+    const line = this.#status!;
+    clearTimeout(this.#timer);
+    const write = () => {
+      line.textContent = this.texts[status];
+      line.title = why;
+    };
+    if (status !== "waiting") return write();
+    line.textContent = "";
+    this.#timer = setTimeout(write, PATIENCE_MS);
+  }
+
+  #emit(name: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+}
+
+/** Run, and warn where it would throw into the page. */
+export function guard(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    console.warn("thumbline:", error);
+  }
+}
+
+/** A button that is on or off. */
+export function toggle(label: string, onclick: () => void, attributes: Record<string, unknown> = {}, ...inside: Node[]): HTMLButtonElement {
+  const said = inside.length ? { "aria-label": label, title: label } : {};
+  return h("button", { type: "button", "aria-pressed": "false", ...said, onclick: () => guard(onclick), ...attributes }, ...(inside.length ? inside : [label]));
+}

@@ -1,5 +1,5 @@
 """
-The demo: `thumbline up` in a fresh folder, sample events through the SDK, both exports, their first rows.
+The demo: `thumbline up` in a fresh folder, sample events, both exports, and a chat to vote in.
 
 Stays up for the reader to try, until Ctrl-C; ends by itself with DEMO_ONCE=1 or without standard input.
 """
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -25,14 +26,35 @@ _START_TIMEOUT_S = 60.0
 _LAND_TIMEOUT_S = 60.0
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the demo runs."""
+
+    home: Path
+    collector: str
+    status: str
+    chat: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings of `thumbline up`, as environment variables."""
+        return {
+            "THUMBLINE_HOME": str(self.home),
+            "THUMBLINE_PORT": _port_of(self.collector),
+            "THUMBLINE_STATUS_PORT": _port_of(self.status),
+            "THUMBLINE_ALLOWED_ORIGINS": self.chat,
+        }
+
+
 def main() -> int:
     """Run the demo; the exit status says whether every step worked."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="thumbline-demo-"))
-    port = _free_port(8400)
+    place = Place(home, *(f"http://127.0.0.1:{_free_port(wanted)}" for wanted in (8400, 8401, 8402)))
+    os.environ.update(place.environ)
     try:
-        with _up(home, port):
-            _tell(home, port, _run_through(home))
+        with _up(place), _chat(place):
+            _tell(place, _run_through(home))
             if not _is_once():
                 _wait()
     except KeyboardInterrupt:
@@ -51,39 +73,63 @@ def _run_through(home: Path) -> list[Path]:
     ]
 
 
-def _tell(home: Path, port: int, files: list[Path]) -> None:
+def _tell(place: Place, files: list[Path]) -> None:
     for file in files:
         with file.open(encoding="utf-8") as lines:
             row = json.loads(next(lines))
         print(f"\nfirst row of {file}:\n{json.dumps(row, indent=2, ensure_ascii=False)}")
-    command = f"{Path(sys.executable).parent / 'thumbline'} --home {home}"
+    command = f"{Path(sys.executable).parent / 'thumbline'} --home {place.home}"
     print(f"""
-home       {home}   (log, warehouse, keys, exports)
+home       {place.home}   (log, warehouse, keys, exports)
 
 try        {command} status
            {command} query "SELECT policy, sum(votes) AS votes, sum(ups) AS ups FROM thumb_rates GROUP BY ALL"
            {command} query "SELECT result, count(*) FROM pick_results GROUP BY ALL\"""")
     if not _is_once():
-        print(f"""           {command} sample --seed 1 --url http://127.0.0.1:{port}
+        print(f"""           {command} sample --seed 1 --url {place.collector}
+           {command} export kto --project chat --out chat-kto     # what you voted in the chat
 
-collector  http://127.0.0.1:{port}
+collector  {place.collector}
+status     {place.status}
+chat       {place.chat}        <- open this one, and vote
 """)
 
 
 @contextmanager
-def _up(home: Path, port: int) -> Iterator[None]:
-    environ = os.environ | {"THUMBLINE_PORT": str(port), "THUMBLINE_HOME": str(home)}
-    os.environ["THUMBLINE_PORT"] = str(port)
+def _up(place: Place) -> Iterator[None]:
+    with _process([sys.executable, "-m", "thumbline_ingest", "up"], f"{place.collector}/readyz", {}):
+        yield
+
+
+@contextmanager
+def _chat(place: Place) -> Iterator[None]:
+    key = _thumbline(place.home, "keys", "create", "--project", "chat").strip()
+    environ = {
+        "THUMBLINE_URL": place.collector,
+        "THUMBLINE_KEY": key,
+        "CHAT_SPOOL": str(place.home / "spool"),
+        "CHAT_PORT": _port_of(place.chat),
+        "CHAT_STATUS_URL": place.status,
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+    }
+    with _process([sys.executable, "-m", "examples.chat"], place.chat, environ):
+        yield
+
+
+@contextmanager
+def _process(command: list[str], url: str, environ: dict[str, str]) -> Iterator[None]:
+    """Run a server that answers at `url` when it is ready."""
     # A group of its own: Ctrl-C comes to this process, which then ends the other in order.
     process = subprocess.Popen(
-        [sys.executable, "-m", "thumbline_ingest", "up"],
-        env=environ,
+        command,
+        env=os.environ | environ,
         start_new_session=True,
+        stdout=subprocess.DEVNULL,
         stderr=None if sys.stderr.isatty() and not _is_once() else subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
     )
     try:
-        _wait_until_ready(process, port)
+        _wait_until_ready(process, url)
         yield
     finally:
         process.terminate()
@@ -99,17 +145,17 @@ def _thumbline(home: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SystemExit(f"thumbline up ended with status {process.returncode}")
+            raise SystemExit(f"{process.args!r} ended with status {process.returncode}")
         try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+            with urlopen(url, timeout=1):
                 return
         except (URLError, OSError):
             time.sleep(0.1)
-    raise SystemExit("thumbline up did not get ready")
+    raise SystemExit(f"{url} did not answer in time")
 
 
 def _wait_until_landed(home: Path) -> None:
@@ -120,6 +166,10 @@ def _wait_until_landed(home: Path) -> None:
             return
         time.sleep(0.3)
     raise SystemExit("the sample did not land in time")
+
+
+def _port_of(url: str) -> str:
+    return url.rpartition(":")[2]
 
 
 def _free_port(wanted: int) -> int:

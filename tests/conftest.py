@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import kafka_broker
+from tests.browser import chromium
 
 SHARED_VOTES = Path(__file__).parent.parent.parent / "shared" / "data" / "llmfao"
 
@@ -21,6 +22,8 @@ def _not_run() -> list[str]:
     reasons = []
     if missing := kafka_broker.unavailable_reason():
         reasons.append(f"NOT RUN: the tests on Apache Kafka ({missing}). To run them: {_HOW}")
+    if missing := chromium.unavailable_reason():
+        reasons.append(f"NOT RUN: the tests in a browser ({missing}). To run them: {chromium.HOW}")
     if importlib.util.find_spec("trl") is None:
         reasons.append("NOT RUN: the tests with real trainers. To run them: make test-trainers (takes 5 GB)")
     return reasons
@@ -30,9 +33,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = kafka_broker.unavailable_reason()
     if missing and os.environ.get("THUMBLINE_REQUIRE_KAFKA"):
         raise pytest.UsageError(f"THUMBLINE_REQUIRE_KAFKA is set, but {missing}")
+    no_browser = chromium.unavailable_reason()
+    if no_browser and os.environ.get("THUMBLINE_REQUIRE_CHROMIUM"):
+        raise pytest.UsageError(f"THUMBLINE_REQUIRE_CHROMIUM is set, but {no_browser}")
     for item in items:
         if missing and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason=f"no Apache Kafka: {missing}"))
+        if no_browser and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=f"no browser: {no_browser}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -99,14 +99,14 @@ export abstract class Rated extends HTMLElement {
     this.texts = textsOf(this);
     this.#status = h("small", { part: "status", role: "status" });
     const close = h("button", {
-      class: "icon",
+      class: "icon x",
       part: "dismiss",
       type: "button",
       "aria-label": this.texts.close,
       hidden: !this.hasAttribute("dismissible"),
       onclick: () => guard(() => this.dismiss()),
     }, icon("M6 6l12 12M18 6L6 18"));
-    this.#root.replaceChildren(...this.controls(), h("div", { class: "row" }, this.#status, close));
+    this.#root.replaceChildren(...this.controls(), this.#status, close);
     this.update();
     this.#load().then((client) => {
       if (this.isConnected && receipt === this.getAttribute("receipt")) this.#begin(client, receipt);

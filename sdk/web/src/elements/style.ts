@@ -1,6 +1,6 @@
 // Takes the page's font and colours; what a page may want to change is a custom property or a part.
 const CSS = `
-:host{display:block;font:inherit;color:inherit;--accent:var(--thumbline-accent,light-dark(#0b57d0,#a8c7fa));
+:host{display:block;position:relative;font:inherit;color:inherit;--accent:var(--thumbline-accent,light-dark(#0b57d0,#a8c7fa));
 --radius:var(--thumbline-radius,.5rem);--gap:var(--thumbline-gap,.5rem)}
 :host([hidden]),[hidden]{display:none!important}
 .row{display:flex;flex-wrap:wrap;align-items:center;gap:var(--gap)}
@@ -15,6 +15,7 @@ button[aria-disabled=true]{opacity:.7;cursor:not-allowed}
 svg{width:1.25rem;height:1.25rem;fill:none;stroke:currentColor;stroke-width:1.75;stroke-linejoin:round}
 [aria-pressed=true] svg,.on svg{fill:currentColor;fill-opacity:.35}
 .flip svg{transform:scaleY(-1)}
+.x{position:absolute;inset-block-start:0;inset-inline-end:0}
 .panel{margin-block-start:var(--gap);padding:.75rem;border:1px solid color-mix(in srgb,currentColor 25%,transparent);
 border-radius:var(--radius);display:grid;gap:var(--gap);max-width:34rem}
 textarea{box-sizing:border-box;width:100%;min-height:4rem;padding:.4rem;background:none;border:1px solid color-mix(in srgb,currentColor 60%,transparent)}

@@ -31,7 +31,7 @@ const KEEPALIVE_BYTES = 60_000;
 const BATCH_EVENTS = 50;
 const MAX_PENDING = 500;
 const TIMEOUT_MS = 30_000;
-const LONGEST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 30_000;
 
 /** Sends events until each has its verdict. */
 export class Outbox {

@@ -108,8 +108,13 @@ const shipped: Record<string, Texts> = { en, de, es };
 /** The texts in the language of an element, with those put over them that its `texts` attribute has (JSON). */
 export function textsOf(element: Element): Texts & Record<string, string> {
   const lang = element.closest("[lang]")?.getAttribute("lang") || navigator.language;
-  const own = element.getAttribute("texts");
-  return { ...(shipped[lang.slice(0, 2).toLowerCase()] ?? en), ...(own ? JSON.parse(own) : {}) };
+  const texts = { ...(shipped[lang.slice(0, 2).toLowerCase()] ?? en) };
+  try {
+    Object.assign(texts, JSON.parse(element.getAttribute("texts") || "{}"));
+  } catch (error) {
+    console.warn("thumbline: texts:", error);
+  }
+  return texts;
 }
 
 /** A text with its places filled in. */

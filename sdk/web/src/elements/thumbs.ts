@@ -90,7 +90,9 @@ export class Thumbs extends Rated {
     };
     const buttons = h("div", { class: "row" }, button(this.texts.send, true), button(this.texts.close, false));
     const panel = h("div", { class: "panel", part, hidden: true }, ...before, text, buttons);
-    panel.onkeydown = (event) => event.key === "Escape" && done(false);
+    panel.onkeydown = ({ key }) => {
+      if (key === "Escape") done(false);
+    };
     return panel;
   }
 

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RECIPES_VENV ?= .venv-recipes
+RECIPES_READY := $(RECIPES_VENV)/.ready
 TRAINERS_VENV ?= .venv-trainers
 TRAINERS_READY := $(TRAINERS_VENV)/.ready
 OLD_TRAINERS_VENV ?= .venv-trainers-old
@@ -11,7 +13,7 @@ OLD_TRAINERS_READY := $(OLD_TRAINERS_VENV)/.ready
 OLD_WARNINGS := -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 SITE_PACKAGES := -c 'import site; print(site.getsitepackages()[0])'
 
-.PHONY: demo test check test-trainers bench docs clean
+.PHONY: demo test check web test-recipes test-trainers bench docs clean
 
 demo: $(READY)  ## start everything in a fresh folder, send samples, export them
 	@$(BIN)/python examples/demo.py
@@ -23,6 +25,14 @@ check: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+web:  ## build what pages load from sdk/web: types, client, elements; needs Node.js
+	cd sdk/web && npm ci --silent --no-audit --no-fund
+	cd sdk/web && npm run --silent types && npm run --silent check && npm run --silent build && npm run --silent frameworks
+
+test-recipes: $(READY) $(RECIPES_READY)  ## examples/recipes and thumbline.openai on the real packages, and their types; 850 MB
+	@$(BIN)/mypy --python-executable $(RECIPES_VENV)/bin/python examples/recipes
+	@$(RECIPES_VENV)/bin/python -m pytest -m recipes tests/recipes $(ARGS)
 
 test-trainers: $(TRAINERS_READY) $(OLD_TRAINERS_READY)  ## exports into the real trainers, new and old; torch takes 5 GB
 	@$(TRAINERS_VENV)/bin/python -m pytest -m trainers tests/trainers $(ARGS)
@@ -43,6 +53,13 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
+	@touch $@
+
+$(RECIPES_READY): pyproject.toml
+	@echo "setting up $(RECIPES_VENV) (once, about 850 MB)"
+	@$(PYTHON) -m venv $(RECIPES_VENV)
+	@$(RECIPES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(RECIPES_VENV)/bin/python -m pip install --quiet --editable '.[server]' --group recipes
 	@touch $@
 
 # torch first and alone: the other packages then take the build that is there.
@@ -66,4 +83,4 @@ $(OLD_TRAINERS_READY): pyproject.toml $(TRAINERS_READY)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(TRAINERS_VENV) $(OLD_TRAINERS_VENV) .cache demo-home dist
+	rm -rf $(VENV) $(RECIPES_VENV) $(TRAINERS_VENV) $(OLD_TRAINERS_VENV) .cache demo-home dist

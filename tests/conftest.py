@@ -24,6 +24,12 @@ def _not_run() -> list[str]:
         reasons.append(f"NOT RUN: the tests on Apache Kafka ({missing}). To run them: {_HOW}")
     if missing := chromium.unavailable_reason():
         reasons.append(f"NOT RUN: the tests in a browser ({missing}). To run them: {chromium.HOW}")
+    if missing := [
+        name for name in ("openai", "fastapi", "streamlit", "gradio") if importlib.util.find_spec(name) is None
+    ]:
+        reasons.append(
+            f"NOT RUN: the tests of recipes (no {', '.join(missing)}). To run them: make test-recipes (850 MB)"
+        )
     if importlib.util.find_spec("trl") is None:
         reasons.append("NOT RUN: the tests with real trainers. To run them: make test-trainers (takes 5 GB)")
     return reasons

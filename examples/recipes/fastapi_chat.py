@@ -1,7 +1,7 @@
 """
 A chat in FastAPI whose answers stream and whose page takes the votes.
 
-    pip install thumbline fastapi uvicorn
+    pip install 'thumbline[server]' fastapi uvicorn
     THUMBLINE_ALLOWED_ORIGINS=http://localhost:8000 thumbline up        # the collector, in a terminal of its own
     export THUMBLINE_URL=http://localhost:8400 THUMBLINE_KEY=$(thumbline keys create --project my-chat)
     python examples/recipes/fastapi_chat.py

@@ -1,7 +1,7 @@
 """
 A chat in Flask, in its simplest form: a form, a page, thumbs under each answer, and a pick of two.
 
-    pip install thumbline flask
+    pip install 'thumbline[server]' flask
     THUMBLINE_ALLOWED_ORIGINS=http://localhost:8000 thumbline up        # the collector, in a terminal of its own
     export THUMBLINE_URL=http://localhost:8400 THUMBLINE_KEY=$(thumbline keys create --project my-chat)
     python examples/recipes/flask_chat.py

@@ -1,7 +1,7 @@
 """
 A chat in Gradio with the thumbs of `gr.Chatbot`, where pressing one again takes the vote back.
 
-    pip install thumbline gradio
+    pip install 'thumbline[server]' gradio
     thumbline up                                                        # the collector, in a terminal of its own
     export THUMBLINE_URL=http://localhost:8400 THUMBLINE_KEY=$(thumbline keys create --project my-chat)
     python examples/recipes/gradio_chat.py

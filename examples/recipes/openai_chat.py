@@ -1,7 +1,7 @@
 """
 A chat in the terminal over OpenAI's client, or any server that speaks its API (vLLM, Ollama ...).
 
-    pip install thumbline openai
+    pip install 'thumbline[server]' openai
     thumbline up                                                        # the collector, in a terminal of its own
     export THUMBLINE_URL=http://localhost:8400 THUMBLINE_KEY=$(thumbline keys create --project my-chat)
     export OPENAI_API_KEY=sk-...                                        # OPENAI_BASE_URL for a server of your own

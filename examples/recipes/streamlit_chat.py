@@ -1,7 +1,7 @@
 """
 A chat in Streamlit with `st.feedback`, where pressing a thumb again takes the vote back.
 
-    pip install thumbline streamlit
+    pip install 'thumbline[server]' streamlit
     thumbline up                                                        # the collector, in a terminal of its own
     export THUMBLINE_URL=http://localhost:8400 THUMBLINE_KEY=$(thumbline keys create --project my-chat)
     streamlit run examples/recipes/streamlit_chat.py

@@ -3,11 +3,13 @@
 import dataclasses
 import inspect
 import types
+import typing
 from pathlib import Path
 
 import pytest
 
 import thumbline
+import thumbline.openai
 import thumbline.testing
 
 SNAPSHOT = Path(__file__).parent / "public_api.txt"
@@ -15,7 +17,7 @@ SNAPSHOT = Path(__file__).parent / "public_api.txt"
 
 def surface():
     """Every public name with its signature, one a line."""
-    for module in (thumbline, thumbline.testing):
+    for module in (thumbline, thumbline.openai, thumbline.testing):
         for name in sorted(module.__all__):
             yield from describe(f"{module.__name__}.{name}", getattr(module, name))
 
@@ -25,6 +27,9 @@ def describe(path, value):
     is_error = inspect.isclass(value) and issubclass(value, Exception)
     if is_model or is_error or not (inspect.isclass(value) or inspect.isfunction(value)):
         yield path
+        return
+    if typing.is_typeddict(value):
+        yield f"{path}({', '.join(sorted(value.__annotations__))})"
         return
     if dataclasses.is_dataclass(value):
         yield f"{path}({', '.join(f'{f.name}: {f.type}' for f in dataclasses.fields(value))})"

@@ -51,7 +51,7 @@ def asset(name: str) -> Asset:
     Args:
         name: one of `NAMES`.
     """
-    body = resources.files(__package__).joinpath("static", name).read_bytes()
+    body = resources.files(__package__).joinpath("static").joinpath(name).read_bytes()
     return Asset(body, gzip.compress(body, 9, mtime=0), hashlib.sha256(body).hexdigest()[:32])
 
 
@@ -71,4 +71,5 @@ def _answer(found: Asset) -> Response:
     if is_packed:
         response.headers["Content-Encoding"] = "gzip"
     response.set_etag(found.etag, weak=True)
-    return response.make_conditional(request.environ)
+    response.make_conditional(request.environ)
+    return response

@@ -277,6 +277,20 @@ def test_no_control_without_a_receipt(stack: Stack, page: Page, receipt: str) ->
     expect(page.get_by_role("button", name="Good answer")).to_be_visible()
 
 
+def test_a_receipt_minted_anew_changes_nothing_that_was_said(show: Show, stack: Stack) -> None:
+    shown = show("thumbs")
+    shown.button("Bad answer").click()
+    shown.expect_saved()
+    set_attribute = "(one, [name, value]) => one.setAttribute(name, value)"
+    shown.element.evaluate(set_attribute, ["receipt", stack.receipt(shown.target_id)])
+    expect(shown.button("Bad answer")).to_have_attribute("aria-pressed", "true")
+    # Another answer's receipt is another matter, and so is a vote that the host knows of.
+    shown.element.evaluate(set_attribute, ["receipt", stack.receipt()])
+    expect(shown.button("Bad answer")).to_have_attribute("aria-pressed", "false")
+    shown.element.evaluate(set_attribute, ["value", "up"])
+    expect(shown.button("Good answer")).to_have_attribute("aria-pressed", "true")
+
+
 def test_events_for_the_page(show: Show) -> None:
     shown = show("thumbs")
     shown.page.evaluate(

@@ -145,6 +145,24 @@ def test_reload_with_a_full_queue(up: Stack, page: Page) -> None:
     assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thumbline')).length") == 0
 
 
+def test_an_outage_is_not_made_worse(up: Stack, page: Page) -> None:
+    page.goto(_page_url(up))
+    up.stop_collector()
+    asked: list[float] = []
+    page.on("request", lambda request: asked.append(time.monotonic()) if request.url.endswith("/v1/votes") else None)
+    _send(page, up, 200)
+    page.wait_for_timeout(3000)
+    # One for each click while it is not known to be away, then tries that become rare; never the whole line each time.
+    before = len(asked)
+    page.wait_for_timeout(10_000)
+    assert len(asked) - before <= 5
+    ids = _send(page, up, 1)
+    page.wait_for_timeout(500)
+    assert len(asked) - before <= 7
+    up.start_collector()
+    _expect_each_once(up, ids, 60)
+
+
 def test_what_is_too_much_is_counted(up: Stack, page: Page) -> None:
     page.goto(_page_url(up))
     up.stop_collector()

@@ -68,8 +68,7 @@ export function createClient(collector: string, options: Options): Client {
       ...said,
     } as Vote;
     if (!isNoticed) event.properties = { ...exposures.measures(receipt), ...said.properties };
-    outbox.add(event, listener);
-    isNoticed ? outbox.later(LAZY_MS) : outbox.flush();
+    outbox.add(event, isNoticed ? LAZY_MS : 0, listener);
     return event.event_id;
   };
 

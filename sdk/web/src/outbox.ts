@@ -67,11 +67,16 @@ export class Outbox {
     return entry?.event;
   }
 
-  add(event: Vote, listener?: Listener): void {
-    this.#enter(event, listener);
+  /** Keep an event, and send it within some time; 0 for now. */
+  add(event: Vote, withinMs: number, listener?: Listener): void {
+    const entry = this.#enter(event, listener);
     this.#store.put(event.event_id, event);
     while (this.#pending.size > MAX_PENDING) this.#giveUpOne();
     listener?.({ eventId: event.event_id, status: "waiting" });
+    if (withinMs) this.later(withinMs);
+    // What a person does while others wait in line goes ahead of them: the tab may be closed with the same click.
+    else if ((this.#failures || this.#pending.size > BATCH_EVENTS) && !this.#holdMs) void this.#send([entry]);
+    else this.flush();
   }
 
   /** Take over what earlier pages and closed tabs left behind. What a living tab sends too lands once. */
@@ -81,11 +86,11 @@ export class Outbox {
     if (left.length) this.flush();
   }
 
-  /** Send what is not under way, now or as soon as the collector lets us. */
+  /** Send what is not under way, one request after the other, now or as soon as the collector lets us. */
   flush(): void {
-    const wait = this.#notBefore - performance.now();
-    if (wait > 0) return this.later(wait);
-    for (const batch of this.#batches()) void this.#send(batch);
+    if (this.#holdMs) return this.later(this.#holdMs);
+    const { value } = this.#batches().next();
+    if (value) void this.#send(value);
   }
 
   /** The same while the page goes away: no answer will come, so all of it stays in the store. */
@@ -118,8 +123,15 @@ export class Outbox {
     this.flush();
   }
 
-  #enter(event: Vote, listener?: Listener): void {
-    this.#pending.set(event.event_id, { event, text: JSON.stringify(event), listener, isUnderWay: false });
+  /** Milliseconds for which the collector wants to hear nothing. */
+  get #holdMs(): number {
+    return Math.max(0, this.#notBefore - performance.now());
+  }
+
+  #enter(event: Vote, listener?: Listener): Entry {
+    const entry = { event, text: JSON.stringify(event), listener, isUnderWay: false };
+    this.#pending.set(event.event_id, entry);
+    return entry;
   }
 
   #giveUpOne(): void {
@@ -129,7 +141,7 @@ export class Outbox {
     this.#settle(event.event_id, "refused", "full", "too many votes wait to be sent");
   }
 
-  *#batches(): Generator<Entry[]> {
+  *#batches(): Generator<Entry[], undefined> {
     let batch: Entry[] = [];
     let size = 0;
     for (const entry of this.#pending.values()) {
@@ -210,12 +222,15 @@ export class Outbox {
         this.#settle(event.event_id, "refused", "rejected", problem ? `${problem.field}: ${problem.message}` : message);
       } else isLeft = true;
     });
-    if (isLeft) this.#wait(retryAfterMs, status === 200 ? "" : `${status || "nothing that this page can read"} ${message}`);
-    else this.#failures = 0;
+    if (isLeft) return this.#wait(retryAfterMs, status === 200 ? "" : `${status || "nothing that this page can read"} ${message}`);
+    this.#failures = 0;
+    this.flush();
   }
 
   #wait(retryAfterMs: number, why: string): void {
-    const backoff = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
+    // What fails while the next try is planned already says nothing new.
+    if (this.#timerAt === Infinity) this.#failures++;
+    const backoff = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     if (retryAfterMs) this.#notBefore = performance.now() + retryAfterMs;
     this.later(Math.max(backoff, retryAfterMs));
     if (why && this.#failures > 2 && !this.#hasWarned) {

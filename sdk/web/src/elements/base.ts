@@ -19,9 +19,11 @@ const PATIENCE_MS = 1000;
  * `thumbline-dismiss`.
  */
 export abstract class Rated extends HTMLElement {
-  static observedAttributes = ["receipt", "lang", "texts", "busy"];
+  static observedAttributes = ["receipt", "lang", "texts", "value", "busy"];
 
   protected claims: Claims | null = null;
+  /** Whether `value` tells the vote in force; else what was said here does. */
+  protected isNew = true;
   protected texts!: Texts & Record<string, string>;
   readonly #root = this.attachShadow({ mode: "open", delegatesFocus: true });
   #client: Client | undefined;
@@ -48,7 +50,8 @@ export abstract class Rated extends HTMLElement {
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
-    if (this.isConnected && before !== after) guard(() => (name === "busy" ? this.update() : this.#render()));
+    if (name === "value") this.isNew = true;
+    if (this.isConnected && before !== after) guard(() => (name === "busy" ? this.claims && this.update() : this.#render()));
   }
 
   /** Bring what is shown in line with what is known. */
@@ -90,7 +93,10 @@ export abstract class Rated extends HTMLElement {
     this.#unwatch?.();
     this.#root.adoptedStyleSheets = [style()];
     const receipt = this.getAttribute("receipt") ?? "";
+    const before = this.claims?.targetId;
     this.claims = readReceipt(receipt);
+    // A receipt minted anew for the same thing changes nothing that was said.
+    this.isNew ||= this.claims?.targetId !== before;
     // Without a receipt no vote could be saved: a control would be a lie.
     if (!this.claims) {
       if (receipt) console.warn("thumbline: receipt: is not what tl.receipt returned");
@@ -107,6 +113,7 @@ export abstract class Rated extends HTMLElement {
       onclick: () => guard(() => this.dismiss()),
     }, icon("M6 6l12 12M18 6L6 18"));
     this.#root.replaceChildren(...this.controls(), this.#status, close);
+    this.isNew = false;
     this.update();
     this.#load().then((client) => {
       if (this.isConnected && receipt === this.getAttribute("receipt")) this.#begin(client, receipt);

@@ -30,10 +30,7 @@ export class Pick extends Rated {
   protected controls(): Node[] {
     const { texts } = this;
     const order = this.claims!.order;
-    const value = this.getAttribute("value") ?? "";
-    const isOutcome = ["tie", "both_bad", "skip"].includes(value);
-    this.#winner = order.includes(value) ? value : "";
-    this.#outcome = this.#winner ? "winner" : isOutcome ? (value as Outcome) : "retracted";
+    if (this.isNew) this.#take(this.getAttribute("value") ?? "", order);
     this.#choices = [];
     this.#sections = new Map(order.map((id, place) => [id, this.#section(id, place + 1)]));
     const others = (["tie", "both_bad", "skip"] as const).map((outcome) => {
@@ -71,6 +68,13 @@ export class Pick extends Rated {
     }
     this.#levels.hidden = !this.#winner || !this.#scale;
     for (const level of this.#levels.querySelectorAll("input")) level.checked = Number(level.value) === this.#strength;
+  }
+
+  #take(value: string, order: string[]): void {
+    const isOutcome = ["tie", "both_bad", "skip"].includes(value);
+    this.#winner = order.includes(value) ? value : "";
+    this.#outcome = this.#winner ? "winner" : isOutcome ? (value as Outcome) : "retracted";
+    this.#strength = 0;
   }
 
   get #scale(): 5 | 8 | 0 {

@@ -22,7 +22,7 @@ export class Rating extends Rated {
     const min = this.#number("min", 1);
     const max = this.#number("max", 5);
     const isNumbers = this.hasAttribute("numbers");
-    this.#score = this.#number("value", NaN);
+    if (this.isNew) this.#score = this.#number("value", NaN);
     this.#labels = Array.from({ length: Math.max(0, Math.min(max - min, 20)) + 1 }, (_, place) => {
       const score = min + place;
       const name = filled(texts.score, score, max);

@@ -24,7 +24,7 @@ export class Thumbs extends Rated {
   protected controls(): Node[] {
     const { texts } = this;
     const value = this.getAttribute("value");
-    this.#value = value === "up" || value === "down" ? value : "retracted";
+    if (this.isNew) this.#value = value === "up" || value === "down" ? value : "retracted";
     this.#up = toggle(texts.up, () => this.#vote("up"), { class: "icon", part: "up" }, icon(THUMB));
     this.#down = toggle(texts.down, () => this.#vote("down"), { class: "icon flip", part: "down" }, icon(THUMB));
     this.#reasons = this.#reasonsPanel();

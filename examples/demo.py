@@ -42,6 +42,8 @@ class Place:
             "THUMBLINE_HOME": str(self.home),
             "THUMBLINE_PORT": _port_of(self.collector),
             "THUMBLINE_STATUS_PORT": _port_of(self.status),
+            # What the chat's panel shows is the person's own.
+            "THUMBLINE_STATUS_TEXTS": "true",
             "THUMBLINE_ALLOWED_ORIGINS": self.chat,
         }
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser import axe
 from tests.processes import ask, run, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -34,6 +35,7 @@ class Demo:
 
     home: Path
     chat: str
+    status: str
 
     def votes(self) -> list[dict[str, Any]]:
         """What is in force in the chat's project."""
@@ -81,9 +83,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     )
     try:
         text = _read_until(process, "chat  ")
-        yield Demo(
-            Path(re.findall(r"^home +(\S+)", text, re.MULTILINE)[0]), re.findall(r"^chat +(\S+)", text, re.MULTILINE)[0]
-        )
+        told = dict(re.findall(r"^(home|chat|status) +(\S+)", text, re.MULTILINE))
+        yield Demo(Path(told["home"]), told["chat"], told["status"])
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
@@ -110,9 +111,11 @@ class Person:
 
     def ask(self, text: str, compare: bool = False) -> None:
         """Ask, and wait until the answer is complete."""
+        shown = self.page.locator("article.answer").count()
         self.page.get_by_label("Two answers side by side").select_option("1" if compare else "0")
         self.page.get_by_label("Your question").fill(text)
         self.page.get_by_role("button", name="Send", exact=True).and_(self.page.locator("[type=submit]")).click()
+        expect(self.page.locator("article.answer")).to_have_count(shown + 1)
         expect(self.page.locator("article.answer").last).to_have_attribute("aria-busy", "false")
 
     def last(self, name: str) -> Any:
@@ -241,6 +244,67 @@ def test_what_people_do_with_an_answer_lands_as_signals(demo: Demo, page: Page) 
         f"WHERE a.completion_id = '{answer}'",
     )
     assert (parent, same) == (answer, True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_in_the_chat(demo: Demo, page: Page, scheme: Any, width: int) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    person = Person(page, demo)
+    assert axe.violations(page) == []
+    person.ask("12 * 17")
+    person.last("Bad answer").click()
+    assert axe.violations(page) == []
+    person.ask("1 + 1", compare=True)
+    person.last("Answer 1 is better").click()
+    expect(page.locator("[data-step=row]")).to_have_class("done", timeout=20_000)
+    assert axe.violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_status_page(demo: Demo, page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(demo.status)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert axe.violations(page) == []
+
+
+def test_the_chat_by_keyboard_alone(demo: Demo, page: Page) -> None:
+    page.goto(demo.chat)
+    # One answer first, then two: chosen by their first letters.
+    _tab_to(page, "share")
+    page.keyboard.type("nev")
+    _tab_to(page, "text")
+    page.keyboard.type("3 * 4")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.answer")).to_have_attribute("aria-busy", "false")
+    _tab_to(page, "thumbline-thumbs")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+    _tab_to(page, "share")
+    page.keyboard.type("al")
+    _tab_to(page, "text")
+    page.keyboard.type("5 * 6")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.answer").last).to_have_attribute("aria-label", "Two answers")
+    expect(page.locator("article.answer").last).to_have_attribute("aria-busy", "false")
+    _tab_to(page, "thumbline-pick")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Answer 1 is better")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("goes on with answer 1, as you chose")).to_be_visible()
+
+
+def _tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until the focus is on the element of this id or name."""
+    came: list[list[str]] = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        came.append(page.evaluate("[document.activeElement.id, document.activeElement.localName]"))
+        if wanted in came[-1]:
+            return
+    raise AssertionError(f"Tab never comes to {wanted}, but to {came}")
 
 
 def test_only_ones_own_answers_can_be_gone_on_from(demo: Demo, context: BrowserContext, page: Page) -> None:

@@ -65,8 +65,16 @@ function landed(event, { rows = {}, why_no_row: why }, tookMs) {
   const [kind, row] = Object.entries(rows ?? {}).find(([, own]) => (Array.isArray(own) ? own.length : own)) ?? [];
   if (!row) return fail("row", why || "becomes no row", "done");
   reach("row", `a row of export ${kind}`);
-  find("row").textContent = JSON.stringify(row, null, 2);
+  find("row").textContent = JSON.stringify(readable(Array.isArray(row) ? row[0] : row), null, 2);
   find("row").hidden = false;
+}
+
+// What trains comes first; then what tells where it is from.
+const FIRST = ["prompt", "completion", "label", "chosen", "rejected"];
+
+function readable(row) {
+  const names = [...FIRST.filter((name) => name in row), ...Object.keys(row).filter((name) => !FIRST.includes(name))];
+  return Object.fromEntries(names.map((name) => [name, row[name]]));
 }
 
 function reach(name, text) {

@@ -29,6 +29,7 @@ check: $(READY)  ## format, lint, types, import rules
 web:  ## build what pages load from sdk/web: types, client, elements; needs Node.js
 	cd sdk/web && npm ci --silent --no-audit --no-fund
 	cd sdk/web && npm run --silent types && npm run --silent check && npm run --silent build && npm run --silent frameworks
+	cd examples/recipes/assistant-ui && npm ci --silent --no-audit --no-fund
 
 test-recipes: $(READY) $(RECIPES_READY)  ## examples/recipes and thumbline.openai on the real packages, and their types; 850 MB
 	@$(BIN)/mypy --python-executable $(RECIPES_VENV)/bin/python examples/recipes

@@ -34,8 +34,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Collector and loader, and a host whose pages may send to it; shared by the tests of a module."""
     with Host() as host:
         stack = Stack(tmp_path_factory.mktemp("browser") / "home", host)
-        stack.start()
         try:
+            stack.start()
             yield stack
         finally:
             stack.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -19,8 +20,8 @@ from tests.kafka_broker import free_port
 from tests.processes import run, wait_for
 from tests.tutorial import DOCS, Block, says
 
-# A folder with the wheel: then the environment is made and installed as the page says, from the package index.
-WHEELS = os.environ.get("THUMBLINE_TEST_WHEELS")
+# Path of a wheel: then the environment is made, and it is installed into it, as the page says.
+WHEEL = os.environ.get("THUMBLINE_TEST_WHEEL")
 _INSTALLING = ("python3 -m venv", "pip install", ". .venv/bin/activate")
 _PORTS = {"thumbline up": 8400, "python chat.py": 8000}
 _STATUS_PAGE = 8401
@@ -104,12 +105,11 @@ class Newcomer:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("THUMBLINE_", "FLASK_"))}
         here = Path(sys.executable).parent
         self._environ = clean | {
-            "PATH": clean["PATH"] if WHEELS else f"{here}{os.pathsep}{clean['PATH']}",
+            "PATH": clean["PATH"] if WHEEL else f"{here}{os.pathsep}{clean['PATH']}",
             "PYTHONUNBUFFERED": "1",
             # The one thing that is not as the page has it: the ports, so that tests can run beside each other.
             "THUMBLINE_PORT": self._ports["8400"],
             "THUMBLINE_STATUS_PORT": self._ports[str(_STATUS_PAGE)],
-            **({"PIP_FIND_LINKS": str(Path(WHEELS).absolute())} if WHEELS else {}),
         }
 
     @property
@@ -151,7 +151,10 @@ class Newcomer:
 
     def _enter(self, text: str) -> str:
         """Type a block into the current terminal; what it printed."""
-        if not WHEELS:
+        if WHEEL:
+            # This wheel and no other, whatever an index has under the name.
+            text = text.replace("'thumbline[server]'", f"'{Path(WHEEL).absolute()}[server]'")
+        else:
             text = "\n".join(line for line in text.splitlines() if not line.startswith(_INSTALLING))
         terminal = self._terminals.get(self._current)
         if terminal is None:
@@ -170,7 +173,8 @@ class Newcomer:
         return terminal.run(text)
 
     def _has_landed(self) -> bool:
-        return '"lag": 0' in run(self.home, "status", "--format", "json").stdout
+        status = json.loads(run(self.home, "status", "--format", "json").stdout)
+        return bool(status["lag"] == status["orphaned"] == 0)
 
     def _click(self, step: str, page: Page) -> None:
         """One line of a numbered list: what is bold is pressed, ticked or read, what is code is typed."""

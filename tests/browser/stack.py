@@ -39,13 +39,13 @@ class Stack:
         self._collector: Process | None = None
         self._loader: Process | None = None
         self._names = itertools.count()
+        self.tl = thumbline.Client(
+            self.url, key=self.key, pepper="test", training_consent="granted", spool=None, debug=True, app="test"
+        )
 
     def start(self) -> None:
         self._loader = Process(self.home, "load", **self._settings)
         self.start_collector()
-        self.tl = thumbline.Client(
-            self.url, key=self.key, pepper="test", training_consent="granted", spool=None, debug=True, app="test"
-        )
 
     def close(self) -> None:
         self.tl.close()

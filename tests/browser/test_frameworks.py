@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.stack import Stack
+from tests.tutorial import DOCS
 
 BUILT = Path(__file__).parent.parent.parent / ".cache" / "frameworks"
 
@@ -37,3 +39,26 @@ def test_votes_and_events(stack: Stack, page: Page, name: str) -> None:
     stack.wait_until(
         lambda: [vote["winner_id"] for vote in stack.current(pair.comparison_id)] == [pair.order[1]], "pick"
     )
+
+
+def test_no_attribute_is_hidden_by_a_property(stack: Stack, page: Page) -> None:
+    """React and Vue set a property rather than the attribute where an element has one of that name."""
+    receipt = stack.receipt(kinds=["thumb", "rating"])
+    pair = stack.receipt(stack.tl.comparison([stack.answer(), stack.answer()]))
+    tags = "".join(
+        f'<thumbline-{name} receipt="{own}"></thumbline-{name}>'
+        for name, own in (("thumbs", receipt), ("pick", pair), ("rating", receipt))
+    )
+    page.goto(stack.host.serve(f'<script src="{stack.url}/thumbline-elements.js" defer></script>{tags}'))
+    expect(page.get_by_role("button", name="Good answer")).to_be_visible()
+    text = (DOCS / "browser.md").read_text("utf-8").partition("## Elements")[2].partition("### Events")[0]
+    attributes = {
+        name for cell in re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert {"receipt", "texts", "value", "busy", "low"} <= attributes
+    found = page.evaluate(
+        "names => ['thumbs', 'pick', 'rating'].flatMap(own => "
+        "names.filter(name => name in document.querySelector(`thumbline-${own}`)))",
+        sorted(attributes),
+    )
+    assert set(found) == {"lang"}  # every element's own, which is the attribute

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,9 @@ class Site:
         body = json.dumps({"sent_at": now, "events": [own | fields]}).encode()
         with urlopen(Request(f"{self.url}/v1/votes", body, headers), timeout=10) as answer:
             return list(json.load(answer)["verdicts"])
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        wait_for(condition, 30, what)
 
     def wait_until_landed(self, count: int) -> None:
         wait_for(lambda: landed(self.home) >= count, 30, f"{count} events landed")

@@ -24,7 +24,8 @@ export abstract class Rated extends HTMLElement {
   protected claims: Claims | null = null;
   /** Whether `value` tells the vote in force; else what was said here does. */
   protected isNew = true;
-  protected texts!: Texts & Record<string, string>;
+  /** Not called `texts`: frameworks set a property rather than the attribute where an element has one of that name. */
+  protected words!: Texts & Record<string, string>;
   readonly #root = this.attachShadow({ mode: "open", delegatesFocus: true });
   #client: Client | undefined;
   #status: HTMLElement | undefined;
@@ -102,13 +103,13 @@ export abstract class Rated extends HTMLElement {
       if (receipt) console.warn("thumbline: receipt: is not what tl.receipt returned");
       return this.#root.replaceChildren();
     }
-    this.texts = textsOf(this);
+    this.words = textsOf(this);
     this.#status = h("small", { part: "status", role: "status" });
     const close = h("button", {
       class: "icon x",
       part: "dismiss",
       type: "button",
-      "aria-label": this.texts.close,
+      "aria-label": this.words.close,
       hidden: !this.hasAttribute("dismissible"),
       onclick: () => guard(() => this.dismiss()),
     }, icon("M6 6l12 12M18 6L6 18"));
@@ -137,7 +138,7 @@ export abstract class Rated extends HTMLElement {
     const line = this.#status!;
     clearTimeout(this.#timer);
     const write = () => {
-      line.textContent = this.texts[status];
+      line.textContent = this.words[status];
       line.title = why;
     };
     if (status !== "waiting") return write();

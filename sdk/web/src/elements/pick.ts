@@ -28,7 +28,7 @@ export class Pick extends Rated {
   #busy!: HTMLElement;
 
   protected controls(): Node[] {
-    const { texts } = this;
+    const { words: texts } = this;
     const order = this.claims!.order;
     if (this.isNew) this.#take(this.getAttribute("value") ?? "", order);
     this.#choices = [];
@@ -83,10 +83,10 @@ export class Pick extends Rated {
   }
 
   #section(id: string, n: number): HTMLElement {
-    const label = filled(this.texts.answer, n);
+    const label = filled(this.words.answer, n);
     return h("section", { part: "answer", "aria-label": label },
       h("div", {}, h("slot", { name: id })),
-      this.#choice(filled(this.texts.better, n), "winner", id, "better"));
+      this.#choice(filled(this.words.better, n), "winner", id, "better"));
   }
 
   #choice(label: string, outcome: Outcome, id: string, part: string): HTMLButtonElement {
@@ -116,7 +116,7 @@ export class Pick extends Rated {
 
   // Points count towards the winner: of 5 the upper two, of 8 the upper four.
   #levelsField(): HTMLFieldSetElement {
-    const { texts } = this;
+    const { words: texts } = this;
     const levels: [number, string][] = this.#scale === 5
       ? [[4, texts.strength_1], [5, texts.strength_3]]
       : [[5, texts.strength_1], [6, texts.strength_2], [7, texts.strength_3], [8, texts.strength_4]];

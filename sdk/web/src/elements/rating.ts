@@ -18,7 +18,7 @@ export class Rating extends Rated {
   #clear!: HTMLButtonElement;
 
   protected controls(): Node[] {
-    const { texts } = this;
+    const { words: texts } = this;
     const min = this.#number("min", 1);
     const max = this.#number("max", 5);
     const isNumbers = this.hasAttribute("numbers");

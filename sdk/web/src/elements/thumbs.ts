@@ -22,7 +22,7 @@ export class Thumbs extends Rated {
   #editor!: HTMLElement;
 
   protected controls(): Node[] {
-    const { texts } = this;
+    const { words: texts } = this;
     const value = this.getAttribute("value");
     if (this.isNew) this.#value = value === "up" || value === "down" ? value : "retracted";
     this.#up = toggle(texts.up, () => this.#vote("up"), { class: "icon", part: "up" }, icon(THUMB));
@@ -54,7 +54,7 @@ export class Thumbs extends Rated {
   }
 
   #reasonsPanel(): HTMLElement {
-    const { texts } = this;
+    const { words: texts } = this;
     const chips = (this.getAttribute("tags") ?? TAGS).split(",").filter(Boolean).map((tag) => {
       const box = h("input", { type: "checkbox", value: tag });
       return h("label", { part: "tag" }, box, texts[tag] ?? tag);
@@ -70,7 +70,7 @@ export class Thumbs extends Rated {
   }
 
   #editPanel(): HTMLElement {
-    const text = h("textarea", { part: "text", "aria-label": this.texts.edit, rows: 8 });
+    const text = h("textarea", { part: "text", "aria-label": this.words.edit, rows: 8 });
     return this.#panel("editor", text, () => {
       const content = text.value;
       if (content.trim() && content !== this.#answer()) this.say({ kind: "edit", response: { role: "assistant", content } });
@@ -88,7 +88,7 @@ export class Thumbs extends Rated {
       one.removeAttribute("aria-pressed");
       return one;
     };
-    const buttons = h("div", { class: "row" }, button(this.texts.send, true), button(this.texts.close, false));
+    const buttons = h("div", { class: "row" }, button(this.words.send, true), button(this.words.close, false));
     const panel = h("div", { class: "panel", part, hidden: true }, ...before, text, buttons);
     panel.onkeydown = ({ key }) => {
       if (key === "Escape") done(false);

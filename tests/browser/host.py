@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
+from urllib.request import Request, urlopen
 
 from thumbline_ingest.collector.assets import NAMES, asset
 
@@ -23,14 +24,15 @@ class Host:
     Attributes:
         pages: path -> (content type, body).
         csp: Content-Security-Policy of its pages; empty for none.
-        reports: what browsers reported against it.
+        collector: where it passes votes on to, as a proxy of the host's would.
     """
 
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     csp: str = ""
-    reports: list[bytes] = field(default_factory=list)
+    collector: str = ""
 
     def __enter__(self) -> Host:
+        self._is_over = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -38,9 +40,14 @@ class Host:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._is_over.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def hang(self) -> None:
+        """Keep a request waiting, until the end."""
+        self._is_over.wait(60)
 
     @property
     def origin(self) -> str:
@@ -64,7 +71,9 @@ def _handler(host: Host) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
-            if path[1:] in NAMES:
+            if path == "/hang":
+                host.hang()
+            elif path[1:] in NAMES:
                 self._answer("text/javascript", asset(path[1:]).body)
             elif path in host.pages:
                 self._answer(*host.pages[path], {"Content-Security-Policy": host.csp} if host.csp else {})
@@ -72,8 +81,10 @@ def _handler(host: Host) -> type[http.server.BaseHTTPRequestHandler]:
                 self._answer("text/plain", b"", status=404)
 
         def do_POST(self) -> None:
-            host.reports.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self._answer("text/plain", b"", status=204)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: self.headers[name] for name in ("Origin", "Content-Type")}
+            with urlopen(Request(host.collector + self.path, body, headers), timeout=10) as answer:
+                self._answer("application/json", answer.read())
 
         def _answer(self, kind: str, body: bytes, headers: Mapping[str, str] = {}, status: int = 200) -> None:
             self.send_response(status)

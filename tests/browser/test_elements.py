@@ -482,7 +482,14 @@ def test_a_pressed_button_is_told_apart_in_forced_colours(show: Show) -> None:
     background = "one => getComputedStyle(one).backgroundColor"
     shown.button("Good answer").click()
     shown.page.mouse.move(0, 0)
-    assert shown.button("Good answer").evaluate(background) != shown.button("Bad answer").evaluate(background)
+    highlight = shown.page.evaluate(
+        """() => {
+          document.body.style.cssText = "forced-color-adjust: none; background: Highlight";
+          return getComputedStyle(document.body).backgroundColor;
+        }"""
+    )
+    assert shown.button("Good answer").evaluate(background) == highlight
+    assert shown.button("Bad answer").evaluate(background) != highlight
 
 
 def test_theme(show: Show) -> None:

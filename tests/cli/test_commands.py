@@ -153,13 +153,14 @@ def test_a_bad_log_url_ends_every_command_with_one_line(home: Path, log: str) ->
         assert done.stderr.count("\n") == 1
 
 
-def test_a_second_collector_on_one_port_is_refused(home: Path) -> None:
+@pytest.mark.parametrize("command", ["collect", "up"])
+def test_a_second_collector_on_one_port_is_refused(home: Path, command: str) -> None:
     from tests.kafka_broker import free_port
     from tests.processes import Process, wait_until_ready
 
     port = free_port()
     with Process(home, "collect", "--port", str(port)):
         wait_until_ready(f"http://127.0.0.1:{port}")
-        done = run(home, "collect", "--port", str(port), check=False)
+        done = run(home, command, "--port", str(port), check=False)
     assert done.returncode == 1
     assert str(port) in done.stderr

@@ -38,11 +38,21 @@ def test_a_list_is_written_with_commas_or_in_the_file_as_a_list(tmp_path: Path) 
     assert listed("") == ()
 
 
+def test_yes_and_no_are_written_in_the_usual_ways(tmp_path: Path) -> None:
+    environ = {"THUMBLINE_HOME": str(tmp_path)}
+    assert resolve({}, environ).status_texts is False
+    (tmp_path / "thumbline.toml").write_text("status_texts = true\n")
+    assert resolve({}, environ).status_texts is True
+    for text, expected in {"0": False, "no": False, "Off": False, "1": True, "yes": True, "TRUE": True}.items():
+        assert resolve({}, environ | {"THUMBLINE_STATUS_TEXTS": text}).status_texts is expected
+
+
 @pytest.mark.parametrize(
     ("environ", "file", "message"),
     [
         ({"THUMBLINE_PORT": "http"}, "", "THUMBLINE_PORT: 'http' is no whole number"),
         ({"THUMBLINE_MAX_BATCH_AGE_S": "soon"}, "", "THUMBLINE_MAX_BATCH_AGE_S: 'soon' is no number"),
+        ({"THUMBLINE_STATUS_TEXTS": "maybe"}, "", "THUMBLINE_STATUS_TEXTS: 'maybe' is neither yes nor no"),
         ({}, "colour = 1", "'colour' is no setting; there are log, warehouse"),
         ({}, "port = = 1", "thumbline.toml"),
     ],

@@ -85,6 +85,31 @@ def test_a_reader_goes_on_from_any_position(log: Log) -> None:
     writer.close()
 
 
+def test_an_onlooker_sees_the_newest_records_from_a_position_on_and_takes_nothing_from_the_reader(log: Log) -> None:
+    writer, sent = log.writer(), some(60)
+    assert log.peek(dict.fromkeys(log.bounds(), 0), 10) == []
+    writer.append(sent[:40])
+    reader = log.reader("m")
+    before = {p: len(values) for p, values in read(reader, 40).items()}
+    writer.append(sent[40:])
+    ends = {p: b.end for p, b in log.bounds().items()}
+
+    seen = {chunk.partition: chunk for chunk in log.peek({p: before.get(p, 0) for p in ends}, 100)}
+    few = {chunk.partition: chunk for chunk in log.peek(dict.fromkeys(ends, 0), 2)}
+    got = read(reader, 20)
+
+    assert sum(map(len, got.values())) == 20
+    assert {p: list(chunk.values) for p, chunk in seen.items()} == got
+    for p, chunk in seen.items():
+        assert list(chunk.positions) == list(range(before.get(p, 0), ends[p]))
+        assert chunk.next == ends[p]
+    assert {p: list(chunk.positions) for p, chunk in few.items()} == {
+        p: list(range(max(0, end - 2), end)) for p, end in ends.items() if end
+    }
+    reader.close()
+    writer.close()
+
+
 def test_many_threads_append_at_once(log: Log) -> None:
     writer = log.writer()
     threads = [threading.Thread(target=lambda n=n: writer.append(some(20, f"t{n}"))) for n in range(8)]

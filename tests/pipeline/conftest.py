@@ -53,7 +53,8 @@ def start(home: Path) -> Iterator[Start]:
         key = run(home, "keys", "create", "--project", "demo").stdout.strip()
         if "kafka" in str(settings.get("log", "")):
             run(home, "topic", "create", **settings)
-        process = Process(home, "up", "--port", str(port), **settings)
+        # Without the status page, which has tests of its own.
+        process = Process(home, "up", "--port", str(port), **({"status_port": 0} | settings))
         started.append(process)
         wait_until_ready(f"http://127.0.0.1:{port}")
         wait_for(lambda: (home / "warehouse" / "catalog.sqlite").exists(), what="warehouse")

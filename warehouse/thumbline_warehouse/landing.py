@@ -131,6 +131,10 @@ _CHECKS: Final = (
 )
 
 
+REASONS: Final = frozenset(reason for _, reason in _CHECKS)
+"""The sentences that stand in `quarantine.reason`, beside those of DuckDB, which may quote the record."""
+
+
 def _stage_sql() -> str:
     columns = [f"{_expression(column.name)} AS {quoted(column.name)}" for column in EVENTS if column.name != "load_id"]
     cases = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in _CHECKS)

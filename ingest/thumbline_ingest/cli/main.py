@@ -12,7 +12,7 @@ from thumbline._version import __version__
 from thumbline_ingest.log import LogMisconfigured, LogUnavailable
 from thumbline_warehouse.errors import WarehouseError
 
-from . import export, import_, inspect, keys, run, sample, topic, up
+from . import export, import_, inspect, keys, run, sample, statuspage, topic, up
 
 
 class _Root(click.Group):
@@ -55,6 +55,7 @@ for command in (
     up.up,
     run.collect,
     run.load,
+    statuspage.status_page,
     import_.import_,
     export.export,
     inspect.query,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,10 @@ class Settings:
             theirs is the `X-Forwarded-For` that is believed.
         votes_per_receipt: accepted events of one rater on one thing in an hour, per process; 0 for no limit.
         votes_per_address: events that pages send from one address in a minute, per process; 0 for no limit.
+        status_host: address that the status page listens on; one that is not loopback needs `status_token`.
+        status_port: its TCP port; with 0 `thumbline up` starts no status page.
+        status_token: what opens the status page, at least 16 characters; when empty, it opens to this machine alone.
+        status_texts: whether the status page shows prompts and answers; without it only their lengths.
         loader: name of this loader, which must stay the same over restarts; found by itself when empty.
         max_batch_records: records in a load at most.
         max_batch_age_s: seconds that a record waits for others to land with.
@@ -64,6 +68,10 @@ class Settings:
     trusted_proxies: str = ""
     votes_per_receipt: int = 60
     votes_per_address: int = 600
+    status_host: str = "127.0.0.1"
+    status_port: int = 8401
+    status_token: str = field(default="", repr=False)
+    status_texts: bool = False
     loader: str = ""
     max_batch_records: int = 100_000
     max_batch_age_s: float = 1.0
@@ -101,17 +109,18 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     home = Path(flags.get("home") or environ.get("THUMBLINE_HOME") or "thumbline-home").absolute()
     from_file = _read_file(home / FILE_NAME)
     values: dict[str, Any] = {"home": home}
-    for field in fields(Settings):
-        if field.name == "home":
+    for setting in fields(Settings):
+        name = setting.name
+        if name == "home":
             continue
-        variable = f"THUMBLINE_{field.name.upper()}"
+        variable = f"THUMBLINE_{name.upper()}"
         for source, value in (
-            (f"--{field.name.replace('_', '-')}", flags.get(field.name)),
+            (f"--{name.replace('_', '-')}", flags.get(name)),
             (variable, environ.get(variable)),
-            (f"{FILE_NAME}: {field.name}", from_file.get(field.name)),
+            (f"{FILE_NAME}: {name}", from_file.get(name)),
         ):
             if value is not None and value != "":
-                values[field.name] = _typed(source, str(field.type), value)
+                values[name] = _typed(source, str(setting.type), value)
                 break
     return Settings(**values)
 
@@ -123,7 +132,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise click.UsageError(f"{path}: {error}") from error
-    known = [field.name for field in fields(Settings) if field.name != "home"]
+    known = [setting.name for setting in fields(Settings) if setting.name != "home"]
     unknown = sorted(values.keys() - set(known))
     if unknown:
         raise click.UsageError(f"{path}: '{unknown[0]}' is no setting; there are {', '.join(known)}")
@@ -142,7 +151,17 @@ def listed(text: str) -> tuple[str, ...]:
 def _typed(source: str, type_: str, value: Any) -> Any:
     if isinstance(value, list):  # in the file a list may be written as one
         value = ",".join(str(entry) for entry in value)
+    if type_ == "bool":
+        return _yes_or_no(source, value)
     try:
         return {"int": int, "float": float}.get(type_, str)(value)
     except ValueError as error:
         raise click.UsageError(f"{source}: '{value}' is no {'whole number' if type_ == 'int' else 'number'}") from error
+
+
+def _yes_or_no(source: str, value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise click.UsageError(f"{source}: '{value}' is neither yes nor no") from None

@@ -1,4 +1,4 @@
-"""`thumbline up`: collector, loader and a status line in one process tree."""
+"""`thumbline up`: collector, loader, status page and a status line in one process tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import click
@@ -18,10 +18,13 @@ from rich.live import Live
 from rich.text import Text
 
 from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.ports import PortInUse, ensure_free, free_port
+from thumbline_ingest.statuspage.settings import NotSafe
 
 from .context import settings_of
 from .settings import Settings
 from .status import Status, read_status
+from .statuspage import page_settings
 
 # A child that ends with this cannot be helped by starting it again.
 _HOPELESS: Final = 2
@@ -32,7 +35,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass
 class _Child:
-    """A process of the tree that is started again when it dies."""
+    """A process of the tree that is started again when it dies; without one that is `optional` the others go on."""
 
     name: str
     command: list[str]
@@ -40,7 +43,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restarts: int = 0
-    ended: bool = field(default=False)
+    optional: bool = False
 
     def start(self) -> None:
         self.started_at = time.monotonic()
@@ -76,14 +79,22 @@ class _Child:
 @click.option("--port", type=int, help="TCP port of the collector.  [env: THUMBLINE_PORT; default: 8400]")
 @click.pass_context
 def up(context: click.Context, /, **flags: Any) -> None:
-    """Run collector and loader with a status line, until Ctrl-C."""
+    """Run collector, loader and status page with a status line, until Ctrl-C."""
     settings = settings_of(context, **flags)
+    try:
+        # Else another home's collector would take what is meant for this one.
+        ensure_free(settings.host, settings.port)
+    except PortInUse as error:
+        raise click.ClickException(f"{error}; another --port is free to use") from error
     console = Console(stderr=True, highlight=False)
     children = [_child(settings, "collect"), _child(settings, "load")]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _greet(console, settings)
+    page = _page(console, settings)
+    if page is not None:
+        children.append(page)
     try:
         for child in children:
             child.start()
@@ -102,6 +113,24 @@ def _greet(console: Console, settings: Settings) -> None:
         console.print("no write key yet: make one with `thumbline keys create --project NAME`", soft_wrap=True)
 
 
+def _page(console: Console, settings: Settings) -> _Child | None:
+    """The status page, on another port where its own is taken; None, with the reason said, where there can be none."""
+    if not settings.status_port:
+        return None
+    try:
+        page_settings(settings).check()
+        try:
+            ensure_free(settings.status_host, settings.status_port)
+        except PortInUse:
+            taken, settings = settings.status_port, replace(settings, status_port=free_port(settings.status_host))
+            console.print(f"port {taken} is taken: the status page gets another one", soft_wrap=True)
+    except (NotSafe, OSError) as error:
+        console.print(f"going on without a status page: {error}", soft_wrap=True, markup=False)
+        return None
+    console.print(f"status page at {page_settings(settings).url}", soft_wrap=True)
+    return replace(_child(settings, "status-page"), optional=True)
+
+
 def _child(settings: Settings, role: str) -> _Child:
     environ = os.environ | {
         "THUMBLINE_HOME": str(settings.home),
@@ -109,6 +138,8 @@ def _child(settings: Settings, role: str) -> _Child:
         "THUMBLINE_WAREHOUSE": settings.warehouse_url,
         "THUMBLINE_HOST": settings.host,
         "THUMBLINE_PORT": str(settings.port),
+        "THUMBLINE_STATUS_HOST": settings.status_host,
+        "THUMBLINE_STATUS_PORT": str(settings.status_port),
     }
     return _Child(role, [sys.executable, "-m", "thumbline_ingest", role], environ)
 
@@ -120,11 +151,14 @@ def _watch(console: Console, settings: Settings, children: list[_Child], stop: t
     try:
         look_at, last = 0.0, ""
         while not stop.wait(0.2):
-            for child in children:
+            for child in list(children):
                 failed = child.tend()
-                if failed is not None:
-                    console.print(f"thumbline {child.name} ended with status {failed}")
+                if failed is None:
+                    continue
+                console.print(f"thumbline {child.name} ended with status {failed}")
+                if not child.optional:
                     return failed
+                children.remove(child)
             began = time.monotonic()
             if began < look_at:
                 continue

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from thumbline import limits
-from thumbline.events import EVENT_ADAPTER, Event, routing_key, unknown_fields
+from thumbline.events import EVENT_ADAPTER, KINDS, Event, routing_key, unknown_fields
 from thumbline.problems import Problem, problems_of
 from thumbline_ingest.envelope import envelope_head, wrap
 from thumbline_ingest.log.base import Record
@@ -99,7 +99,7 @@ def read_batch(
             continue
         has_unknown = _has_unknown(event)
         if has_unknown and (problems := _banned(event, banned)):
-            batch.rejections[index] = Rejection(problems, event.event_id)
+            batch.rejections[index] = Rejection(problems, event.event_id, event.kind)
             continue
         plain = one_line and not has_unknown
         batch.indexes.append(index)
@@ -132,7 +132,15 @@ def _rejection(raw: bytes, error: ValidationError | Suspicious) -> Rejection:
     problems, event_id = strict.problems_in(raw)
     if not problems and isinstance(error, ValidationError):
         problems = problems_of(error)
-    return Rejection(problems or [Problem("", "is not plain JSON")], event_id)
+    return Rejection(problems or [Problem("", "is not plain JSON")], event_id, _kind(error))
+
+
+def _kind(error: ValidationError | Suspicious) -> str | None:
+    # Where the kind is a good one, it is the first step of the way to what is wrong.
+    if not isinstance(error, ValidationError):
+        return None
+    location = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+    return str(location[0]) if location and location[0] in KINDS else None
 
 
 def _reject_repeated_keys(batch: Batch, events: list[bytes]) -> None:
@@ -142,6 +150,6 @@ def _reject_repeated_keys(batch: Batch, events: list[bytes]) -> None:
             continue
         problems, event_id = strict.problems_in(events[index])
         if problems:
-            batch.rejections[index] = Rejection(problems, event_id)
+            batch.rejections[index] = Rejection(problems, event_id, batch.kinds[place])
             bad.append(place)
     batch.drop(bad)

@@ -24,6 +24,7 @@ from .intake import Intake
 from .metrics import Metrics
 from .origins import Origins
 from .readiness import Readiness
+from .ring import RejectionRing
 from .settings import CollectorSettings
 from .times import PageClock
 from .turns import Turns
@@ -51,6 +52,7 @@ class BrowserRoute:
         metrics: counts what happens.
         inflight: bounds the bytes held.
         turns: has room of its own, so that slow pages do not keep servers waiting.
+        ring: keeps the last rejections for the status page.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class BrowserRoute:
         metrics: Metrics,
         inflight: InflightBytes,
         turns: Turns,
+        ring: RejectionRing,
     ) -> None:
         self._votes = Votes(keys)
         self._intake = intake
@@ -69,6 +72,7 @@ class BrowserRoute:
         self._metrics = metrics
         self._inflight = inflight
         self._turns = turns
+        self._ring = ring
         self._origins = Origins(settings.allowed_origins)
         self._addresses = Addresses(settings.trusted_proxies)
         self._per_address = Allowance(settings.votes_per_address, _MINUTE_S)
@@ -83,6 +87,7 @@ class BrowserRoute:
             cors = self._origins.headers_for(environ)
             response = self._take(environ)
         except RequestRefused as refusal:
+            self._ring.note_request("/v1/votes", refusal)
             response = refused(refusal)
         except LogUnavailable as error:
             _log.warning("log unavailable: %s", error)
@@ -149,6 +154,8 @@ class BrowserRoute:
             for index, vote in (entry for own in votes.values() for entry in own):
                 if verdicts[index] != "accepted":
                     self._per_receipt.charge(vote.opinion, -1)
+        if rejections:
+            self._ring.note_events("/v1/votes", "", rejections.values())
         return Verdicts(verdicts, rejections), wait_s
 
     def _append(
@@ -159,7 +166,8 @@ class BrowserRoute:
             verdicts[index] = found.each[place]
             if place in found.rejections:
                 # By the id that the page knows.
-                rejections[index] = Rejection(found.rejections[place].problems, vote.event_id)
+                why = found.rejections[place]
+                rejections[index] = Rejection(why.problems, vote.event_id, why.kind, project)
 
 
 def _answer(verdicts: Verdicts, wait_s: float) -> Response:

@@ -12,6 +12,7 @@ from thumbline_ingest.log.base import Appended, LogWriter
 from .batch import Batch, read_batch
 from .metrics import Metrics
 from .recent import RecentIds
+from .ring import RejectionRing
 from .split import split
 from .verdicts import Rejection, Verdict, Verdicts
 
@@ -30,15 +31,22 @@ class Intake:
         writer: the log's end; used from many threads.
         recent: ids known to be durable.
         metrics: counts what happens.
+        ring: keeps the last rejections for the status page.
         now: Unix time in seconds.
     """
 
     def __init__(
-        self, writer: LogWriter, recent: RecentIds, metrics: Metrics, now: Callable[[], float] = time.time
+        self,
+        writer: LogWriter,
+        recent: RecentIds,
+        metrics: Metrics,
+        ring: RejectionRing,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
         self._recent = recent
         self._metrics = metrics
+        self._ring = ring
         self._now = now
 
     def take(self, project: str, body: bytes) -> Verdicts:
@@ -50,7 +58,10 @@ class Intake:
             LogUnavailable: nothing is known to be stored.
         """
         events = split(body)
-        return self._settle(project, body, read_batch(body, events, project, self._now_ms(), _NOT_FROM_SERVERS))
+        verdicts = self._settle(project, body, read_batch(body, events, project, self._now_ms(), _NOT_FROM_SERVERS))
+        if verdicts.rejections:
+            self._ring.note_events("/v1/events", project, verdicts.rejections.values())
+        return verdicts
 
     def put(self, project: str, events: list[bytes]) -> Verdicts:
         """
@@ -110,7 +121,8 @@ def _apply(appended: Appended, batch: Batch, verdicts: list[Verdict]) -> None:
     for place, reason in appended.refused.items():
         index = batch.indexes[place]
         verdicts[index] = "rejected"
-        batch.rejections[index] = Rejection([Problem("", f"refused by the log: {reason}")], batch.ids[place])
+        problem = Problem("", f"refused by the log: {reason}")
+        batch.rejections[index] = Rejection([problem], batch.ids[place], batch.kinds[place])
     for place in appended.failed:
         verdicts[batch.indexes[place]] = "retry"
     if appended.refused or appended.failed:

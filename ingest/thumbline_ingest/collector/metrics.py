@@ -33,6 +33,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
     "batches": ("status", "Requests to /v1/events by status.", ("200", "400", "401", "413", "503")),
     "vote_batches": ("status", "Requests to /v1/votes by status.", ("200", "400", "403", "413", "429", "503")),
     "rejected": ("field", "Problems of rejected events by top-level field.", ()),
+    "lost_notes": ("", "Rejections that could not be kept for the status page.", ("",)),
     "body_bytes": ("", "Bytes of bodies, after inflating.", ("",)),
 }
 _HISTOGRAMS: Final = {
@@ -98,6 +99,11 @@ class Metrics(Collector):
             for rejection in batch.rejections.values():
                 for problem in rejection.problems:
                     numbers[f"rejected {self._top_field(problem)}"] += 1
+
+    def count_lost_notes(self, count: int) -> None:
+        """So many rejections could not be kept for the status page."""
+        with self._lock:
+            self._numbers["lost_notes "] += count
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

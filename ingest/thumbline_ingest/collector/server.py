@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import tempfile
 import time
 from dataclasses import replace
@@ -16,6 +15,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from thumbline_ingest.ports import PortInUse, ensure_free
+
 from .readiness import DRAINING_FILE
 from .settings import CollectorSettings
 
@@ -26,10 +27,6 @@ _log = logging.getLogger("thumbline.collector")
 _TARGET = "thumbline_ingest.collector.worker:create"
 # Beside those for events: probes are answered while all the others wait for the log or for a body.
 _PROBE_THREADS = 8
-
-
-class PortInUse(Exception):
-    """Another process listens on the address."""
 
 
 class _DrainingServer(MPServer):
@@ -56,7 +53,7 @@ def serve(settings: CollectorSettings) -> None:
         PortInUse: another process listens there.
         SystemExit: with status 1, a worker ended by itself, e.g. because the log could not be opened.
     """
-    _ensure_free(settings.host, settings.port)
+    ensure_free(settings.host, settings.port)
     with tempfile.TemporaryDirectory(prefix="thumbline-collector-") as folder:
         run_dir = Path(folder)
         environ = replace(settings, run_dir=run_dir).to_environ()
@@ -88,17 +85,6 @@ def _server(settings: CollectorSettings, run_dir: Path) -> _DrainingServer:
     server.draining_file = run_dir / DRAINING_FILE
     server.drain_s = settings.drain_s
     return server
-
-
-def _ensure_free(host: str, port: int) -> None:
-    # granian listens with SO_REUSEPORT: a second collector would start and take half of the requests.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortInUse(f"{host}:{port}: {error.strerror}") from error
 
 
 def _restore(before: dict[str, Any]) -> None:

@@ -22,10 +22,14 @@ class Rejection:
     Attributes:
         problems: what is wrong, at least one.
         event_id: the event's id, where it has a valid one.
+        kind: its kind, where it has a valid one and that is known.
+        project: what its receipt writes to, where that differs from event to event.
     """
 
     problems: list[Problem]
     event_id: str | None = None
+    kind: str | None = None
+    project: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from thumbline.events import UUID_PATTERN, fields_of
+from thumbline.events import KINDS, UUID_PATTERN, fields_of
 from thumbline.problems import Problem
 from thumbline.receipts import VOTE_KINDS, Receipt, ReceiptRefused, read_receipt
 from thumbline_ingest.keys import KeyStore
@@ -46,6 +46,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 class VoteRefused(Exception):
     """A vote that is no event; holds what is wrong with it."""
+
+    project: str | None = None
 
     def __init__(self, field: str, message: str, allowed: Iterable[str] | None = None) -> None:
         super().__init__(f"{field}: {message}")
@@ -92,16 +94,20 @@ class Votes:
         try:
             return self._opened(event, clock)
         except VoteRefused as refusal:
-            return Rejection(refusal.problems, _own_id(event))
+            return Rejection(refusal.problems, _own_id(event), _own_kind(event), refusal.project)
 
     def _opened(self, event: dict[str, Any], clock: PageClock) -> Vote:
         key_id, receipt = self._receipt(event.pop("receipt", None), clock)
         project = self._keys.project(key_id)
         if project is None:  # revoked within this very moment
             raise VoteRefused("receipt", "was minted with a key that has been revoked just now")
-        _check_kind(event, receipt)
-        _check_fields(event)
-        _check_answers(event, receipt)
+        try:
+            _check_kind(event, receipt)
+            _check_fields(event)
+            _check_answers(event, receipt)
+        except VoteRefused as refusal:
+            refusal.project = project
+            raise
         own_id = _own_id(event)
         opinion = "\0".join((project, receipt.target_type, receipt.target_id, receipt.rater_id))
         if own_id is not None:
@@ -173,6 +179,11 @@ def _check_answers(event: dict[str, Any], receipt: Receipt) -> None:
 def _own_id(event: dict[str, Any]) -> str | None:
     event_id = event.get("event_id")
     return event_id if isinstance(event_id, str) and _UUID.fullmatch(event_id) else None
+
+
+def _own_kind(event: dict[str, Any]) -> str | None:
+    kind = event.get("kind")
+    return kind if isinstance(kind, str) and kind in KINDS else None
 
 
 def _said_by(receipt: Receipt) -> dict[str, Any]:

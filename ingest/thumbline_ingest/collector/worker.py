@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import multiprocessing
-import os
-import signal
-import threading
 from multiprocessing import util
 
 from flask import Flask
 
 from thumbline_ingest.keys import KeyStore
 from thumbline_ingest.log import open_log
+from thumbline_ingest.parents import end_with_parent
 
 from .app import create_app
 from .settings import CollectorSettings
@@ -33,14 +30,11 @@ def create() -> Flask:
         LogMisconfigured: the log is not as it must be.
     """
     settings = CollectorSettings.from_environ()
-    if multiprocessing.parent_process() is not None:
-        # Out of the terminal's reach: Ctrl-C is for the main process, which stops the workers in order.
-        os.setpgid(0, 0)
+    end_with_parent()
     writer = open_log(settings.log_url).writer()
     app = create_app(settings, writer, KeyStore(settings.keys_path))
     # Not `atexit`: worker processes of `multiprocessing` end without it.
     util.Finalize(app, writer.close, exitpriority=100)
-    _end_with_parent()
     _calm_collector()
     _give_memory_back()
     return app
@@ -60,16 +54,3 @@ def _give_memory_back() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
         mallopt(_M_MMAP_THRESHOLD, 512 * 1024)
-
-
-def _end_with_parent() -> None:
-    """Stop when the main process is gone, so that a killed one leaves no listener behind."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="thumbline-parent", daemon=True).start()

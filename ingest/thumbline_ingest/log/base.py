@@ -197,6 +197,20 @@ class Log(Protocol):
         """What each partition holds now; raises as `identity` does."""
         ...
 
+    def peek(self, positions: Mapping[int, int], max_records: int) -> Sequence[Chunk]:
+        """
+        Records from these positions on, for onlookers: takes part in nothing and moves nothing.
+
+        Args:
+            positions: by partition, where to begin; what lies before the log's start is passed over.
+            max_records: of a partition at most; where there are more, the newest.
+
+        Raises:
+            LogUnavailable: the log cannot be read now.
+            LogMisconfigured: it does not exist.
+        """
+        ...
+
     def writer(self) -> LogWriter:
         """A writer of its own; raises as `identity` does."""
         ...

@@ -30,6 +30,7 @@ _MAX_IN_FLIGHT_BYTES: Final = 64 * 1024 * 1024
 _DELIVERY_TIMEOUT_S: Final = 10.0
 _METADATA_TIMEOUT_S: Final = 2.0
 _CALL_TIMEOUT_S: Final = 15.0
+_PEEK_TIMEOUT_S: Final = 5.0
 _T = TypeVar("_T")
 _GROUP: Final = "thumbline-loader"
 
@@ -136,18 +137,47 @@ class KafkaLog:
         return LogIdentity(str(described["topic_id"]), self.settings.name, len(described["partitions"]))
 
     def _bounds(self) -> dict[int, Bounds]:
-        with (
-            _mapped(self.settings),
-            contextlib.closing(
-                KafkaConsumer(**self.settings.connection(), bootstrap_timeout_ms=5_000, enable_auto_commit=False)
-            ) as consumer,
-        ):
+        with _mapped(self.settings), contextlib.closing(self._onlooker()) as consumer:
             numbers = consumer.partitions_for_topic(self.settings.topic)
             if not numbers:
                 raise LogMisconfigured(_missing(self.settings))
             parts = [TopicPartition(self.settings.topic, number) for number in sorted(numbers)]
             starts, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
             return {part.partition: Bounds(starts[part], ends[part]) for part in parts}
+
+    def peek(self, positions: Mapping[int, int], max_records: int) -> list[Chunk]:
+        return _in_time(partial(self._peek, positions, max_records), self.settings)
+
+    def _peek(self, positions: Mapping[int, int], max_records: int) -> list[Chunk]:
+        # Without a group: the loaders' share of the partitions is not touched.
+        with _mapped(self.settings), contextlib.closing(self._onlooker()) as consumer:
+            parts = [TopicPartition(self.settings.topic, number) for number in sorted(positions)]
+            consumer.assign(parts)
+            starts, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
+            first = {p: max(positions[p.partition], starts[p], ends[p] - max_records) for p in parts}
+            waiting = {part for part in parts if first[part] < ends[part]}
+            for part in parts:
+                consumer.seek(part, first[part]) if part in waiting else consumer.pause(part)
+            found: dict[int, list[Any]] = {part.partition: [] for part in waiting}
+            deadline = time.monotonic() + _PEEK_TIMEOUT_S
+            while waiting and time.monotonic() < deadline:
+                for part, records in consumer.poll(timeout_ms=200).items():
+                    found[part.partition] += [record for record in records if record.offset < ends[part]]
+                waiting = {part for part in waiting if consumer.position(part) < ends[part]}
+            return [
+                Chunk(p.partition, first[p], ends[p], [r.offset for r in records], [r.value or b"" for r in records])
+                for p in parts
+                if (records := found.get(p.partition))
+            ]
+
+    def _onlooker(self) -> Any:
+        return KafkaConsumer(
+            **self.settings.connection(),
+            bootstrap_timeout_ms=5_000,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+        )
 
     def writer(self) -> KafkaWriter:
         self.identity()

@@ -30,6 +30,12 @@ class MemoryLog:
     def bounds(self) -> dict[int, Bounds]:
         return {0: Bounds(self._start, len(self.records))}
 
+    def peek(self, positions: Mapping[int, int], max_records: int) -> list[Chunk]:
+        end = len(self.records)
+        first = max(positions.get(0, end), self._start, end - max_records)
+        values = [record.value for record in self.records[first:end]]
+        return [Chunk(0, first, end, range(first, end), values)] if values else []
+
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)
 

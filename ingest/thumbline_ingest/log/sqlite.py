@@ -63,6 +63,17 @@ class SqliteLog:
         with contextlib.closing(_connect(self.path)) as db:
             return {0: _bounds(db)}
 
+    def peek(self, positions: Mapping[int, int], max_records: int) -> list[Chunk]:
+        if 0 not in positions:
+            return []
+        with contextlib.closing(_connect(self.path)) as db:
+            try:
+                end = _bounds(db).end
+                chunk = _read_chunk(db, max(positions[0], end - max_records), max_records)
+            except sqlite3.Error as error:
+                raise LogUnavailable(f"log file {self.path}: {error}") from error
+        return [chunk] if chunk is not None else []
+
     def writer(self) -> SqliteWriter:
         return SqliteWriter(self.path)
 
@@ -233,38 +244,43 @@ class SqliteReader:
         return frozenset()
 
     def _read(self, first: int, max_records: int) -> Chunk | None:
-        # From the row that holds `first` on; at most `max_records`, so a row may be read in parts.
-        values: list[bytes] = []
-        start, read = first, 0
         try:
-            for position, body in self._rows_from(first):
-                if not values:
-                    # Later than asked for where what lay between was trimmed.
-                    start = max(first, position)
-                lines = body.split(b"\n")
-                values.extend(lines[start - position :] if position < start else lines)
-                read += len(body)
-                if len(values) >= max_records or read >= _MAX_READ_BYTES:
-                    break
+            return _read_chunk(self._db, first, max_records)
         except sqlite3.Error as error:
             raise LogUnavailable(f"log file {self._path}: {error}") from error
-        if not values:
-            return None
-        del values[max_records:]
-        following = start + len(values)
-        return Chunk(0, first, following, range(start, following), values)
 
-    def _rows_from(self, first: int) -> Iterator[tuple[int, bytes]]:
-        # The row before may hold `first`: rows are found by where they begin.
-        start = self._db.execute("SELECT max(position) FROM batches WHERE position <= ?", (first,)).fetchone()[0]
-        cursor = self._db.execute(
-            "SELECT position, body FROM batches WHERE position >= ? AND position + count > ? ORDER BY position",
-            (first if start is None else start, first),
-        )
-        try:
-            yield from cursor
-        finally:
-            cursor.close()
+
+def _read_chunk(db: sqlite3.Connection, first: int, max_records: int) -> Chunk | None:
+    # From the row that holds `first` on; at most `max_records`, so a row may be read in parts.
+    values: list[bytes] = []
+    start, read = first, 0
+    for position, body in _rows_from(db, first):
+        if not values:
+            # Later than asked for where what lay between was trimmed.
+            start = max(first, position)
+        lines = body.split(b"\n")
+        values.extend(lines[start - position :] if position < start else lines)
+        read += len(body)
+        if len(values) >= max_records or read >= _MAX_READ_BYTES:
+            break
+    if not values:
+        return None
+    del values[max_records:]
+    following = start + len(values)
+    return Chunk(0, first, following, range(start, following), values)
+
+
+def _rows_from(db: sqlite3.Connection, first: int) -> Iterator[tuple[int, bytes]]:
+    # The row before may hold `first`: rows are found by where they begin.
+    start = db.execute("SELECT max(position) FROM batches WHERE position <= ?", (first,)).fetchone()[0]
+    cursor = db.execute(
+        "SELECT position, body FROM batches WHERE position >= ? AND position + count > ? ORDER BY position",
+        (first if start is None else start, first),
+    )
+    try:
+        yield from cursor
+    finally:
+        cursor.close()
 
 
 def _connect(path: Path, busy_timeout_ms: int = _BUSY_TIMEOUT_MS) -> sqlite3.Connection:

@@ -64,15 +64,20 @@ class Planned:
     refused: dict[str, int]
 
 
-def plan(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Planned:
+def plan(db: duckdb.DuckDBPyConnection, options: ExportOptions, snapshot: Snapshot | None = None) -> Planned:
     """
     Choose the rows of an export: makes `contributions`, `rows` and `plan` in this connection.
+
+    Args:
+        db: a connection to the warehouse.
+        options: what to export.
+        snapshot: what `use_snapshot` has made in this connection already; otherwise it is made as the options say.
 
     Raises:
         BadOption: options that do not go together.
         ExportError: there is no such snapshot.
     """
-    snapshot = use_snapshot(db, options.snapshot, options.project)
+    snapshot = snapshot or use_snapshot(db, options.snapshot, options.project)
     # Named, so that asking for this snapshot later gives the same manifest.
     options = options.model_copy(update={"snapshot": snapshot.load_id})
     profile = PROFILES[options.output.profile]

@@ -1,0 +1,401 @@
+"""Figures from the warehouse, each a query of its own; times are when the collector took an event."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+import duckdb
+
+from thumbline.events import KINDS, UUID_PATTERN
+from thumbline_warehouse.closeup.standing import OPINIONS
+from thumbline_warehouse.landing import REASONS
+
+from .tail import parsed
+
+MINUTES: Final = 60
+"""Minutes of a source's curve."""
+
+_MAX_SOURCES: Final = 30
+_MAX_LAST: Final = 100
+_MAX_SAMPLES: Final = 20
+_UUID: Final = re.compile(UUID_PATTERN)
+_PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
+_HIDDEN: Final = "could not be landed; the reason quotes the record, so it is only in the table `quarantine`"
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number in the last hour and in the last 24 hours."""
+
+    hour: int = 0
+    day: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where events come from.
+
+    Attributes:
+        project: whose they are.
+        app: the product.
+        surface: where in it.
+        sdk: the client.
+        a_minute: events a minute over the last ten minutes.
+        hour: events in the last hour.
+        last_at: when the last one was taken.
+        minutes: events in each of the last 60 minutes, oldest first.
+    """
+
+    project: str
+    app: str
+    surface: str
+    sdk: str
+    a_minute: float
+    hour: int
+    last_at: datetime
+    minutes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last event of a project and kind, and how many there are."""
+
+    project: str
+    kind: str
+    last_at: datetime
+    count: int
+
+
+@dataclass(frozen=True)
+class Lag:
+    """
+    Seconds between acceptance and landing.
+
+    Attributes:
+        p50: half of the events took at most so long.
+        p95: 95 of 100 did.
+        count: events that were looked at.
+        hours: within so many hours.
+    """
+
+    p50: float
+    p95: float
+    count: int
+    hours: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A record in quarantine: what of it is an id, and why it is there."""
+
+    at: datetime
+    partition: int
+    position: int
+    reason: str
+    project: str
+    kind: str
+    event_id: str
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A vote that waits for what it is about."""
+
+    event_id: str
+    project: str
+    kind: str
+    target_type: str
+    target_id: str
+    missing: str
+    age_s: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What became of all records that were ever read from the log."""
+
+    landed: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    lost: int = 0
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """
+    The warehouse at one moment.
+
+    Attributes:
+        exists: there is a warehouse.
+        totals: since ever.
+        positions: log id and partition -> where the next load begins.
+        landed: events taken in the window that are landed.
+        votes: of them opinions.
+        people: `shown`, `seen`, `dismissed`, `voted`, `answered` -> pairs of a thing and a person.
+        duplicate: records of the window's loads that had landed before.
+        lost: records of the window's loads that the log had dropped unread.
+        quarantined: reason -> records set aside in the window.
+        orphaned: votes taken in the window whose answer or comparison has not come.
+        lag: from acceptance to landing; None where nothing landed in 24 hours.
+        sources: the busiest first.
+        more_sources: sources that are not shown.
+        last: the last event of each project and kind.
+        quarantine: newest first.
+        orphans: the oldest.
+        orphan_ages: age -> how many.
+    """
+
+    exists: bool = False
+    totals: Totals = Totals()
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    landed: Count = Count()
+    votes: Count = Count()
+    people: dict[str, Count] = field(default_factory=dict)
+    duplicate: Count = Count()
+    lost: Count = Count()
+    quarantined: dict[str, Count] = field(default_factory=dict)
+    orphaned: Count = Count()
+    lag: Lag | None = None
+    sources: list[Source] = field(default_factory=list)
+    more_sources: int = 0
+    last: list[Last] = field(default_factory=list)
+    quarantine: list[Quarantined] = field(default_factory=list)
+    orphans: list[Orphan] = field(default_factory=list)
+    orphan_ages: dict[str, int] = field(default_factory=dict)
+
+
+def read_figures(db: duckdb.DuckDBPyConnection, now: datetime) -> Figures:
+    """
+    All figures.
+
+    Args:
+        db: a connection to the warehouse.
+        now: the present, UTC.
+    """
+    hour, day = _sql(now - timedelta(hours=1)), _sql(now - timedelta(days=1))
+    sources, more = _sources(db, now)
+    duplicate, lost = _loads(db, hour, day)
+    landed, votes = _landed(db, hour, day)
+    _waiting(db)
+    return Figures(
+        exists=True,
+        totals=_totals(db),
+        positions=read_positions(db),
+        landed=landed,
+        votes=votes,
+        people=_people(db, hour, day),
+        duplicate=duplicate,
+        lost=lost,
+        quarantined=_quarantined(db, hour, day),
+        orphaned=_orphaned(db, hour, day),
+        lag=_lag(db, hour, 1) or _lag(db, day, 24),
+        sources=sources,
+        more_sources=more,
+        last=_last(db),
+        quarantine=_quarantine(db),
+        orphans=_orphans(db),
+        orphan_ages=_orphan_ages(db),
+    )
+
+
+def read_positions(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], int]:
+    """Log id and partition -> where the next load begins."""
+    rows = db.execute("SELECT log_id, partition, max(next_position) FROM loads GROUP BY ALL").fetchall()
+    return {(log_id, partition): position for log_id, partition, position in rows}
+
+
+def _totals(db: duckdb.DuckDBPyConnection) -> Totals:
+    landed, duplicate, quarantined, lost, last = _one(
+        db,
+        "SELECT coalesce(sum(landed), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, "
+        "coalesce(sum(quarantined), 0)::BIGINT, coalesce(sum(lost), 0)::BIGINT, max(loaded_at) FROM loads",
+    )
+    return Totals(landed, duplicate, quarantined, lost, _utc(last) if last else None)
+
+
+def _landed(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count]:
+    counts = _one(
+        db,
+        f"""SELECT count(*) FILTER (received_at > {hour}), count(*),
+                   count(*) FILTER ({_OPINION} AND received_at > {hour}), count(*) FILTER ({_OPINION})
+            FROM events WHERE received_at > {day}""",
+    )
+    return Count(*counts[:2]), Count(*counts[2:])
+
+
+def _people(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> dict[str, Count]:
+    """Pairs of a thing and a person; who has seen the control was shown it."""
+    found: dict[str, list[int]] = {}
+    for since in (hour, day):
+        row = _one(
+            db,
+            f"""WITH pairs AS (
+                SELECT bool_or(coalesce(state IN ('shown', 'seen'), false)) AS shown,
+                       bool_or(coalesce(state = 'seen', false)) AS seen,
+                       bool_or(coalesce(state = 'dismissed', false)) AS dismissed, bool_or({_OPINION}) AS voted
+                FROM events WHERE received_at > {since} AND (kind = 'exposure' OR {_OPINION})
+                GROUP BY project, target_type, target_id, rater_id)
+            SELECT count(*) FILTER (shown), count(*) FILTER (seen), count(*) FILTER (dismissed AND NOT voted),
+                   count(*) FILTER (voted), count(*) FILTER (voted AND shown) FROM pairs""",
+        )
+        for name, count in zip(("shown", "seen", "dismissed", "voted", "answered"), row, strict=True):
+            found.setdefault(name, []).append(count)
+    return {name: Count(*counts) for name, counts in found.items()}
+
+
+def _loads(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count]:
+    counts = _one(
+        db,
+        f"""SELECT coalesce(sum(duplicates) FILTER (loaded_at > {hour}), 0)::BIGINT,
+                   coalesce(sum(duplicates), 0)::BIGINT,
+                   coalesce(sum(lost) FILTER (loaded_at > {hour}), 0)::BIGINT, coalesce(sum(lost), 0)::BIGINT
+            FROM loads WHERE loaded_at > {day}""",
+    )
+    return Count(*counts[:2]), Count(*counts[2:])
+
+
+def _quarantined(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> dict[str, Count]:
+    rows = db.execute(
+        f"SELECT reason, count(*) FILTER (quarantined_at > {hour}), count(*) FROM quarantine "
+        f"WHERE quarantined_at > {day} GROUP BY reason ORDER BY 3 DESC"
+    ).fetchall()
+    found: dict[str, Count] = {}
+    for reason, in_hour, in_day in rows:
+        before = found.get(plain_reason(reason), Count())
+        found[plain_reason(reason)] = Count(before.hour + in_hour, before.day + in_day)
+    return found
+
+
+def _lag(db: duckdb.DuckDBPyConnection, since: str, hours: int) -> Lag | None:
+    p50, p95, count = _one(
+        db,
+        f"""WITH landed AS (
+                SELECT load_id, max(loaded_at) AS landed_at FROM loads WHERE loaded_at > {since} GROUP BY 1),
+            took AS (
+                SELECT epoch_ms(landed_at) - epoch_ms(received_at) AS ms FROM events JOIN landed USING (load_id)
+                WHERE received_at > {since})
+        SELECT quantile_cont(ms, 0.5) / 1000, quantile_cont(ms, 0.95) / 1000, count(*) FROM took""",
+    )
+    return Lag(max(0.0, p50), max(0.0, p95), count, hours) if count else None
+
+
+def _sources(db: duckdb.DuckDBPyConnection, now: datetime) -> tuple[list[Source], int]:
+    ago = f"epoch_ms({_sql(now)} - received_at) // 60000"
+    rows = db.execute(
+        f"""SELECT project, coalesce(app, ''), coalesce(surface, ''), coalesce(sdk, ''),
+                   least({MINUTES - 1}, greatest(0, {ago})) AS minute, count(*), max(received_at)
+            FROM events WHERE received_at > {_sql(now - timedelta(minutes=MINUTES))} GROUP BY ALL"""
+    ).fetchall()
+    curves: dict[tuple[str, str, str, str], list[int]] = {}
+    lasts: dict[tuple[str, str, str, str], datetime] = {}
+    for project, app, surface, sdk, minute, count, last in rows:
+        key = (project, app, surface, sdk)
+        curves.setdefault(key, [0] * MINUTES)[MINUTES - 1 - minute] += count
+        lasts[key] = max(lasts.get(key, last), last)
+    found = [Source(*key, sum(curve[-10:]) / 10, sum(curve), _utc(lasts[key]), curve) for key, curve in curves.items()]
+    found.sort(key=lambda source: (-source.hour, source.project, source.app, source.surface, source.sdk))
+    return found[:_MAX_SOURCES], max(0, len(found) - _MAX_SOURCES)
+
+
+def _last(db: duckdb.DuckDBPyConnection) -> list[Last]:
+    rows = db.execute(
+        f"""SELECT project, kind, max(received_at), count(*) FROM events GROUP BY ALL
+            ORDER BY 1, 3 DESC, 2 LIMIT {_MAX_LAST}"""
+    ).fetchall()
+    return [Last(project, kind, _utc(at), count) for project, kind, at, count in rows]
+
+
+def _quarantine(db: duckdb.DuckDBPyConnection) -> list[Quarantined]:
+    rows = db.execute(
+        f"SELECT quarantined_at, partition, position, reason, record FROM quarantine "
+        f"ORDER BY quarantined_at DESC, position DESC LIMIT {_MAX_SAMPLES}"
+    ).fetchall()
+    return [quarantined(row) for row in rows]
+
+
+def quarantined(row: Sequence[Any]) -> Quarantined:
+    """A row (quarantined_at, partition, position, reason, record) without what may be a text."""
+    at, partition, position, reason, record = row
+    project, kind, event_id = ids_in(bytes(record))
+    return Quarantined(_utc(at), partition, position, plain_reason(reason), project, kind, event_id)
+
+
+def ids_in(record: bytes) -> tuple[str, str, str]:
+    """Project, kind and event id of a record, each only where it is a well-formed one."""
+    found = parsed(record)
+    if found is not None:
+        project, kind, event_id = found.project, found.kind, found.event_id
+    else:
+        project, kind, event_id = _loosely(record)
+    return (
+        project if _PROJECT.fullmatch(project) else "",
+        kind if kind in KINDS else "",
+        event_id if _UUID.fullmatch(event_id) else "",
+    )
+
+
+def _loosely(record: bytes) -> tuple[str, str, str]:
+    try:
+        envelope = json.loads(record)
+        event = envelope.get("event") or {}
+        return str(envelope.get("project", "")), str(event.get("kind", "")), str(event.get("event_id", ""))
+    except (ValueError, AttributeError, RecursionError):
+        return "", "", ""
+
+
+def plain_reason(reason: str) -> str:
+    """A reason for quarantine where it is one of the loader's own sentences: DuckDB's quote what was sent."""
+    return reason if reason in REASONS else _HIDDEN
+
+
+def _waiting(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of orphans: three figures are taken from it."""
+    db.execute(
+        """CREATE OR REPLACE TEMP TABLE waiting AS
+        SELECT event_id, min(project) AS project, min(kind) AS kind, min(target_type) AS target_type,
+               min(target_id) AS target_id, min(missing) AS missing, min(received_at) AS received_at,
+               max(age_s) AS age_s
+        FROM orphans GROUP BY event_id"""
+    )
+
+
+def _orphaned(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> Count:
+    counts = _one(
+        db, f"SELECT count(*) FILTER (received_at > {hour}), count(*) FILTER (received_at > {day}) FROM waiting"
+    )
+    return Count(*counts)
+
+
+def _orphans(db: duckdb.DuckDBPyConnection) -> list[Orphan]:
+    rows = db.execute(
+        """SELECT event_id::VARCHAR, project, kind, target_type, target_id, missing, age_s FROM waiting
+           ORDER BY age_s DESC, event_id LIMIT 10"""
+    ).fetchall()
+    return [Orphan(*row) for row in rows]
+
+
+def _orphan_ages(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    ends = "CASE WHEN age_s < 60 THEN 0 WHEN age_s < 3600 THEN 1 WHEN age_s < 86400 THEN 2 ELSE 3 END"
+    counts = dict(db.execute(f"SELECT {ends}, count(*) FROM waiting GROUP BY 1").fetchall())
+    names = ("less than a minute", "a minute to an hour", "an hour to a day", "more than a day")
+    return {name: counts.get(number, 0) for number, name in enumerate(names)}
+
+
+def _one(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    return db.execute(sql).fetchone() or ()
+
+
+def _sql(at: datetime) -> str:
+    return f"TIMESTAMP '{at.astimezone(timezone.utc).replace(tzinfo=None).isoformat(sep=' ')}'"
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=timezone.utc)

@@ -1,0 +1,95 @@
+"""What each landed event counts for now: by the views, not by rules of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+import duckdb
+
+from ..views import superseded
+
+OPINIONS: Final = ("thumb", "pick", "rating", "ranking", "edit")
+"""Kinds of event of which the latest one counts."""
+
+Standing = Literal["current", "superseded", "retracted", "repeated", ""]
+
+_OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
+_TAKEN_BACK: Final = (
+    "kind = 'thumb' AND value = 'retracted' OR kind = 'pick' AND outcome = 'retracted' "
+    "OR kind = 'rating' AND score IS NULL OR kind = 'ranking' AND len(ranks) = 0"
+)
+
+
+@dataclass(frozen=True)
+class LandedEvent:
+    """
+    An event in the warehouse.
+
+    Attributes:
+        event_id: its id there.
+        page_event_id: the id that the page knows it by; empty where it came from a server.
+        project: whose it is.
+        kind: its kind.
+        target_type: what it judges; empty where it judges nothing.
+        target_id: the thing's id; of an answer or a comparison its own.
+        says: its value: up, winner, seen, 4 ...; never a text.
+        occurred_at: when it happened, UTC.
+        received_at: when the collector took it, UTC.
+        landed_at: when its load was committed, UTC.
+        load_id: the load.
+        is_current: it counts: the rater's latest opinion on the thing, or the first event of its answer or comparison.
+        standing: `superseded` by a later opinion, `retracted`: takes the vote back, `repeated`: the answer or
+            comparison had come before; empty for what has no later ones.
+        missing: `completion` or `comparison` that it waits for; empty where nothing is missing.
+    """
+
+    event_id: str
+    page_event_id: str
+    project: str
+    kind: str
+    target_type: str
+    target_id: str
+    says: str
+    occurred_at: datetime
+    received_at: datetime
+    landed_at: datetime | None
+    load_id: int
+    is_current: bool
+    standing: Standing
+    missing: str
+
+
+def stand(db: duckdb.DuckDBPyConnection, found: str) -> list[LandedEvent]:
+    """
+    The events of a search with their standing, newest first.
+
+    Args:
+        db: a connection whose `events` and views are what is connected with them.
+        found: SQL of the rows of the index that the search found.
+    """
+    rows = db.execute(
+        f"""WITH found AS ({found}),
+        later AS ({superseded(_OPINION)}),
+        firsts AS (SELECT event_id FROM completions UNION ALL SELECT event_id FROM comparisons),
+        waiting AS (SELECT event_id, min(missing) AS missing FROM orphans GROUP BY 1)
+        SELECT f.event_id::VARCHAR, coalesce(f.page_event_id, ''), f.project, f.kind, coalesce(f.target_type, ''),
+               coalesce(f.target_id, f.completion_id, f.comparison_id, ''), coalesce(f.says, ''), f.occurred_at, f.received_at,
+               f.landed_at, f.load_id,
+               CASE WHEN f.event_id IN (SELECT event_id FROM later) THEN 'superseded'
+                    WHEN f.event_id IN (SELECT event_id FROM events WHERE {_TAKEN_BACK}) THEN 'retracted'
+                    WHEN {_OPINION} THEN 'current'
+                    WHEN f.kind IN ('completion', 'comparison') AND f.event_id NOT IN (SELECT event_id FROM firsts) THEN 'repeated'
+                    ELSE '' END AS standing,
+               coalesce(w.missing, '')
+        FROM found f LEFT JOIN waiting w ON w.event_id = f.event_id
+        ORDER BY f.received_at DESC, f.event_id DESC"""
+    ).fetchall()
+    return [_event(row) for row in rows]
+
+
+def _event(row: Sequence[object]) -> LandedEvent:
+    *known, standing, missing = row
+    return LandedEvent(*known, standing in ("current", ""), standing, missing)  # type: ignore[arg-type, call-arg]

@@ -81,8 +81,8 @@ def create_app(tl: thumbline.Client, settings: ChatSettings) -> Flask:
     def ask() -> Response:
         asked = _body()
         person = _person()
-        text = str(asked.get("text", "")).strip()[:_LONGEST] or abort(400, "text: is empty")
-        share = min(1.0, max(0.0, float(asked.get("share", 0))))
+        text = _text(asked.get("text"))
+        share = _share(asked.get("share", 0))
         parent_id = asked.get("parent")
         if parent_id is None:
             new = ({"role": "system", "content": "Answer the question."}, {"role": "user", "content": text})
@@ -116,6 +116,15 @@ def create_app(tl: thumbline.Client, settings: ChatSettings) -> Flask:
 def _body() -> dict[str, Any]:
     found = request.get_json(silent=True)
     return found if isinstance(found, dict) else abort(400, "the body must be a JSON object")
+
+
+def _text(asked: Any) -> str:
+    text = asked.strip()[:_LONGEST] if isinstance(asked, str) else ""
+    return text or abort(400, "text: must be a text that is not empty")
+
+
+def _share(asked: Any) -> float:
+    return min(1.0, max(0.0, asked)) if isinstance(asked, int | float) else abort(400, "share: must be a number")
 
 
 def _person() -> str:

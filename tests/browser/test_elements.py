@@ -478,7 +478,7 @@ def test_motion_only_for_who_wants_it(show: Show) -> None:
 
 def test_a_pressed_button_is_told_apart_in_forced_colours(show: Show) -> None:
     shown = show("thumbs")
-    shown.page.emulate_media(forced_colors="active")
+    shown.page.emulate_media(forced_colors="active", reduced_motion="reduce")
     background = "one => getComputedStyle(one).backgroundColor"
     shown.button("Good answer").click()
     shown.page.mouse.move(0, 0)

@@ -10,13 +10,16 @@ const make = (tag, attributes = {}, ...children) => {
 };
 
 const turns = find("turns");
+const send = find("ask").querySelector("[type=submit]");
 // The answer that the conversation goes on from; null begins a new one.
 let parent = null;
+// Ends what is being written; null while nothing is. Send is then `aria-disabled`: `disabled` would lose the focus.
+let writing = null;
 
 find("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = find("text").value.trim();
-  if (!text) return;
+  if (!text || writing) return;
   find("text").value = "";
   turns.append(make("div", { class: "mine" }, text));
   void stream("/ask", { text, parent, share: Number(find("share").value) });
@@ -28,11 +31,13 @@ find("text").addEventListener("keydown", (event) => {
 });
 for (const button of document.querySelectorAll(".try")) {
   button.addEventListener("click", () => {
+    if (writing) return;
     find("text").value = button.textContent;
     find("ask").requestSubmit();
   });
 }
 find("new").addEventListener("click", () => {
+  writing?.abort();
   parent = null;
   turns.replaceChildren();
   find("conversation").replaceChildren();
@@ -40,24 +45,26 @@ find("new").addEventListener("click", () => {
 });
 
 async function stream(url, body) {
-  const send = find("ask").querySelector("[type=submit]");
-  send.disabled = true;
+  const own = (writing = new AbortController());
+  send.ariaDisabled = "true";
   find("problem").textContent = "";
   try {
     const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
+      signal: own.signal,
     });
     if (!response.ok) throw new Error(`the chat answered ${response.status}; load the page again`);
     await show(response.body);
   } catch (error) {
-    find("problem").textContent = `That did not work: ${error.message}`;
+    if (!own.signal.aborted) find("problem").textContent = `That did not work: ${error.message}`;
   }
-  send.disabled = false;
+  writing = null;
+  send.ariaDisabled = "false";
 }
 
-// One JSON object a line, as docs of the back end (answering.py) have them.
+// One JSON object a line, as answering.py makes them.
 async function show(body) {
   const view = { texts: {} };
   let rest = "";
@@ -146,6 +153,7 @@ function controls(id, receipt, text) {
     share.textContent = "Shared (not really)";
   });
   const again = button("Regenerate", () => {
+    if (writing) return;
     void signal("regenerate");
     void stream("/again", { answer: id });
   });

@@ -68,7 +68,7 @@ export function createClient(collector: string, options: Options): Client {
       ...said,
     } as Vote;
     if (!isNoticed) event.properties = { ...exposures.measures(receipt), ...said.properties };
-    outbox.add(event, isNoticed ? LAZY_MS : 0, listener);
+    outbox.add(event, isNoticed ? LAZY_MS : 0, listener && guarded(listener));
     return event.event_id;
   };
 
@@ -82,7 +82,7 @@ export function createClient(collector: string, options: Options): Client {
   const on = (target: EventTarget, name: string, action: (event: Event) => void) =>
     target.addEventListener(name, guarded(action));
   on(window, "online", () => outbox.wake());
-  on(window, "pageshow", (event) => (event as PageTransitionEvent).persisted && outbox.wake(true));
+  on(window, "pageshow", (event) => (event as PageTransitionEvent).persisted && outbox.wake());
   on(window, "pagehide", () => {
     exposures.leave();
     outbox.leave();
@@ -98,7 +98,7 @@ export function createClient(collector: string, options: Options): Client {
     watch: guarded((element, receipt) => exposures.watch(element, receipt), () => {}),
     waiting: guarded((receipt, kind, listener) => {
       const target = readReceipt(receipt)?.targetId;
-      return outbox.find((event) => event.kind === kind && readReceipt(event.receipt)?.targetId === target, listener);
+      return outbox.find((event) => event.kind === kind && readReceipt(event.receipt)?.targetId === target, guarded(listener));
     }, undefined),
     flush: guarded(() => outbox.wake()),
     stats: () => ({ queued: outbox.queued, saved: outbox.saved, lost: { ...outbox.lost } }),

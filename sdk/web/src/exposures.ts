@@ -1,9 +1,16 @@
-/** What is known of one control on the page. Times in milliseconds. */
+import { readReceipt } from "./receipt.js";
+
+/** What is known of the controls for one thing. Times in milliseconds. */
 interface Look {
+  /** The latest one: a receipt minted anew is for the same thing. */
+  receipt: string;
   shown: boolean;
   seenAt: number;
   visibleSince: number;
   dwell: number;
+  /** How many of its controls are in view: a page may have several. */
+  inView: number;
+  timer: number;
 }
 
 export type Report = (receipt: string, what: "shown" | "seen" | "dwell", dwellMs: number) => void;
@@ -16,6 +23,7 @@ const STEPS = Array.from({ length: 21 }, (_, step) => step / 20);
 /** Notices when rating controls come into view, are seen, and for how long. */
 export class Exposures {
   readonly #report: Report;
+  /** By the id of the thing. */
   readonly #looks = new Map<string, Look>();
 
   constructor(report: Report) {
@@ -25,46 +33,49 @@ export class Exposures {
   /** Watch a control until the returned function is called. */
   watch(element: Element, receipt: string): () => void {
     const look = this.#look(receipt);
-    let timer = 0;
+    let isInView = false;
+    const turn = (now: boolean) => {
+      if (now === isInView) return;
+      isInView = now;
+      look.inView += now ? 1 : -1;
+      if (!look.inView) this.#pause(look);
+      else if (!look.visibleSince) {
+        look.visibleSince = performance.now();
+        if (!look.seenAt) look.timer = setTimeout(() => this.#see(receipt, look), SEEN_MS);
+      }
+    };
     const observer = new IntersectionObserver(
       (entries) => {
         const { isIntersecting, intersectionRatio, intersectionRect, rootBounds } = entries[entries.length - 1]!;
-        if (isIntersecting && !look.shown) {
+        const isShown = isIntersecting && !document.hidden;
+        if (isShown && !look.shown) {
           look.shown = true;
           this.#report(receipt, "shown", 0);
         }
         // What is taller than the window can never show half of itself: filling half the window counts as well.
         const fills = rootBounds ? intersectionRect.height / rootBounds.height : 0;
-        const isVisible = isIntersecting && !document.hidden && Math.max(intersectionRatio, fills) >= SEEN_SHARE;
-        if (!isVisible) {
-          clearTimeout(timer);
-          this.#pause(look);
-        } else if (!look.visibleSince) {
-          look.visibleSince = performance.now();
-          if (!look.seenAt) timer = setTimeout(() => this.#see(receipt, look), SEEN_MS);
-        }
+        turn(isShown && Math.max(intersectionRatio, fills) >= SEEN_SHARE);
       },
       { threshold: STEPS },
     );
     const resume = () => {
       // A page in the background shows nothing; observing anew reports where the control is now.
       observer.disconnect();
-      clearTimeout(timer);
+      turn(false);
       if (!document.hidden) observer.observe(element);
     };
     document.addEventListener("visibilitychange", resume);
     observer.observe(element);
     return () => {
-      clearTimeout(timer);
       observer.disconnect();
       document.removeEventListener("visibilitychange", resume);
-      this.#pause(look);
+      turn(false);
     };
   }
 
   /** Properties of a vote: how long the control was in view, and how long after it was first seen the vote came. */
   measures(receipt: string): Record<string, number> {
-    const look = this.#looks.get(receipt);
+    const look = this.#looks.get(key(receipt));
     if (!look) return {};
     const now = performance.now();
     const dwell = look.dwell + (look.visibleSince && now - look.visibleSince);
@@ -74,16 +85,20 @@ export class Exposures {
 
   /** Report the dwell of all controls since the last time: the page is hidden or goes away. */
   leave(): void {
-    for (const [receipt, look] of this.#looks) {
+    for (const look of this.#looks.values()) {
       this.#pause(look);
-      if (look.seenAt && look.dwell) this.#report(receipt, "dwell", look.dwell);
+      if (look.seenAt && look.dwell) this.#report(look.receipt, "dwell", look.dwell);
       look.dwell = 0;
     }
   }
 
   #look(receipt: string): Look {
-    let look = this.#looks.get(receipt);
-    if (!look) this.#looks.set(receipt, (look = { shown: false, seenAt: 0, visibleSince: 0, dwell: 0 }));
+    let look = this.#looks.get(key(receipt));
+    if (!look) {
+      look = { receipt, shown: false, seenAt: 0, visibleSince: 0, dwell: 0, inView: 0, timer: 0 };
+      this.#looks.set(key(receipt), look);
+    }
+    look.receipt = receipt;
     return look;
   }
 
@@ -93,7 +108,12 @@ export class Exposures {
   }
 
   #pause(look: Look): void {
+    clearTimeout(look.timer);
     if (look.visibleSince) look.dwell += performance.now() - look.visibleSince;
     look.visibleSince = 0;
   }
+}
+
+function key(receipt: string): string {
+  return readReceipt(receipt)?.targetId ?? "";
 }

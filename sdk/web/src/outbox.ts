@@ -16,6 +16,7 @@ interface Entry {
   readonly text: string;
   listener: Listener | undefined;
   isUnderWay: boolean;
+  failures: number;
 }
 
 interface Answer {
@@ -32,6 +33,8 @@ const BATCH_EVENTS = 50;
 const MAX_PENDING = 500;
 const TIMEOUT_MS = 30_000;
 const LONGEST_WAIT_MS = 30_000;
+// Beyond it a page is loaded anew sooner than it is let in, and timers do not count to more than 24 days.
+const LONGEST_HOLD_MS = 3_600_000;
 
 /** Sends events until each has its verdict. */
 export class Outbox {
@@ -63,14 +66,19 @@ export class Outbox {
   /** The latest event of a kind among those without a verdict that `fits`. */
   find(fits: (event: Vote) => boolean, listener: Listener): Vote | undefined {
     const entry = [...this.#pending.values()].filter(({ event }) => fits(event)).pop();
-    if (entry) entry.listener = listener;
-    return entry?.event;
+    if (!entry) return undefined;
+    const { listener: first } = entry;
+    entry.listener = (state) => {
+      first?.(state);
+      listener(state);
+    };
+    return entry.event;
   }
 
   /** Keep an event, and send it within some time; 0 for now. */
   add(event: Vote, withinMs: number, listener?: Listener): void {
     const entry = this.#enter(event, listener);
-    this.#store.put(event.event_id, event);
+    this.#store.put(event.event_id, entry.text);
     while (this.#pending.size > MAX_PENDING) this.#giveUpOne();
     listener?.({ eventId: event.event_id, status: "waiting" });
     if (withinMs) this.later(withinMs);
@@ -82,23 +90,28 @@ export class Outbox {
   /** Take over what earlier pages and closed tabs left behind. What a living tab sends too lands once. */
   adopt(): void {
     const left = this.#store.all<Vote>().filter((event) => !this.#pending.has(event.event_id));
-    for (const event of left.sort((a, b) => (a.occurred_at < b.occurred_at ? -1 : 1))) this.#enter(event);
+    for (const event of left) this.#enter(event);
     if (left.length) this.flush();
   }
 
   /** Send what is not under way, one request after the other, now or as soon as the collector lets us. */
   flush(): void {
     if (this.#holdMs) return this.later(this.#holdMs);
-    const { value } = this.#batches().next();
+    // After failures in smaller company, until one that nobody answers is alone and holds up no others.
+    const { value } = this.#batches(Math.ceil(BATCH_EVENTS / 2 ** this.#failures)).next();
     if (value) void this.#send(value);
   }
 
-  /** The same while the page goes away: no answer will come, so all of it stays in the store. */
+  /** The same while the page goes away, all at once. Where too much is under way, the store has it for the next page. */
   leave(): void {
-    for (const batch of this.#batches()) {
-      const body = new Blob([this.#body(batch)], { type: "text/plain" });
-      // Refused where too much is under way already; then the store has it for the next page.
-      if (navigator.sendBeacon?.(this.#url, body)) for (const entry of batch) entry.isUnderWay = true;
+    if ("keepalive" in Request.prototype) {
+      for (const batch of this.#batches(BATCH_EVENTS)) if (this.#bytesUnderWay <= KEEPALIVE_BYTES / 2) void this.#send(batch);
+      return;
+    }
+    // Firefox before 133: what is under way ends with the page. A beacon takes the collector's cookies along; it has none.
+    for (const entry of this.#pending.values()) entry.isUnderWay = false;
+    for (const batch of this.#batches(BATCH_EVENTS)) {
+      navigator.sendBeacon?.(this.#url, new Blob([this.#body(batch)], { type: "text/plain" }));
     }
   }
 
@@ -115,10 +128,8 @@ export class Outbox {
   }
 
   /** Try at once although earlier tries failed: the network is back, or the person. */
-  wake(isRestored = false): void {
+  wake(): void {
     this.#failures = 0;
-    // What went while the page left has no answer; sent twice it lands once.
-    if (isRestored) for (const entry of this.#pending.values()) entry.isUnderWay = false;
     this.adopt();
     this.flush();
   }
@@ -129,7 +140,7 @@ export class Outbox {
   }
 
   #enter(event: Vote, listener?: Listener): Entry {
-    const entry = { event, text: JSON.stringify(event), listener, isUnderWay: false };
+    const entry = { event, text: JSON.stringify(event), listener, isUnderWay: false, failures: 0 };
     this.#pending.set(event.event_id, entry);
     return entry;
   }
@@ -141,14 +152,16 @@ export class Outbox {
     this.#settle(event.event_id, "refused", "full", "too many votes wait to be sent");
   }
 
-  *#batches(): Generator<Entry[], undefined> {
+  /** What is not under way, by at most so many events; what failed more often comes later, and apart. */
+  *#batches(most: number): Generator<Entry[], undefined> {
     let batch: Entry[] = [];
     let size = 0;
-    for (const entry of this.#pending.values()) {
+    for (const entry of [...this.#pending.values()].sort((one, other) => one.failures - other.failures)) {
       if (entry.isUnderWay) continue;
       // Three bytes a character is the most that UTF-8 takes of a UTF-16 unit.
       const bytes = entry.text.length * (/^[\0-\x7f]*$/.test(entry.text) ? 1 : 3) + 1;
-      if (batch.length === BATCH_EVENTS || (batch.length && size + bytes > KEEPALIVE_BYTES / 2)) {
+      const isApart = entry.failures !== batch[0]?.failures || batch.length === most || size + bytes > KEEPALIVE_BYTES / 2;
+      if (batch.length && isApart) {
         yield batch;
         batch = [];
         size = 0;
@@ -179,7 +192,7 @@ export class Outbox {
   async #post(body: string, keepalive: boolean): Promise<Answer> {
     let status = 0;
     let retryAfterMs = 0;
-    let answer: Partial<Verdicts> & { error?: { message?: string } } = {};
+    let answer: unknown;
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
     try {
@@ -192,15 +205,16 @@ export class Outbox {
         keepalive,
         signal: abort.signal,
       });
-      retryAfterMs = 1000 * (Number(response.headers.get("Retry-After")) || 0);
+      retryAfterMs = Math.min(1000 * Number(response.headers.get("Retry-After")) || 0, LONGEST_HOLD_MS);
       status = response.status;
       answer = await response.json();
     } catch {
       // Not reached, not answered, or not readable from this origin: which of these no browser tells.
     }
     clearTimeout(timer);
-    const { verdicts = [], errors = [], error } = answer;
-    return { status, retryAfterMs, verdicts, errors, message: error?.message ?? "" };
+    // It may be anybody's: another application's at a wrong address, or that of a network that wants a login.
+    const { verdicts, errors, error } = Object(answer);
+    return { status, retryAfterMs, verdicts: list(verdicts), errors: list(errors), message: error?.message ?? "" };
   }
 
   #take(batch: Entry[], { status, retryAfterMs, verdicts, errors, message }: Answer): void {
@@ -214,15 +228,19 @@ export class Outbox {
       return;
     }
     let isLeft = false;
-    batch.forEach(({ event }, index) => {
+    batch.forEach((entry, index) => {
+      const { event } = entry;
       const verdict = isBad ? "rejected" : verdicts[index];
       if (verdict === "accepted" || verdict === "duplicate") this.#settle(event.event_id, "saved");
       else if (verdict === "rejected") {
-        const problem = errors.find((error) => error.index === index)?.problems[0];
+        const problem = errors.find((error) => error?.index === index)?.problems?.[0];
         this.#settle(event.event_id, "refused", "rejected", problem ? `${problem.field}: ${problem.message}` : message);
-      } else isLeft = true;
+      } else {
+        entry.failures++;
+        isLeft = true;
+      }
     });
-    if (isLeft) return this.#wait(retryAfterMs, status === 200 ? "" : `${status || "nothing that this page can read"} ${message}`);
+    if (isLeft) return this.#wait(retryAfterMs, status === 200 && verdicts.length ? "" : `${status || "nothing that this page can read"} ${message}`);
     this.#failures = 0;
     this.flush();
   }
@@ -243,6 +261,8 @@ export class Outbox {
 
   #settle(eventId: string, status: "saved" | "refused", reason = "", why = ""): void {
     const entry = this.#pending.get(eventId);
+    // Given up while it was under way, or sent twice.
+    if (!entry) return;
     this.#pending.delete(eventId);
     this.#store.drop(eventId);
     if (status === "saved") this.saved++;
@@ -250,6 +270,10 @@ export class Outbox {
       this.lost[reason] = (this.lost[reason] ?? 0) + 1;
       console.warn(`thumbline: not saved: ${why}`);
     }
-    entry?.listener?.({ eventId, status, ...(why && { why }) });
+    entry.listener?.({ eventId, status, ...(why && { why }) });
   }
+}
+
+function list(value: unknown): any[] {
+  return Array.isArray(value) ? value : [];
 }

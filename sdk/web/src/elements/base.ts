@@ -22,11 +22,11 @@ export abstract class Rated extends HTMLElement {
   static observedAttributes = ["receipt", "lang", "texts", "value", "busy"];
 
   protected claims: Claims | null = null;
-  /** Whether `value` tells the vote in force; else what was said here does. */
-  protected isNew = true;
   /** Not called `texts`: frameworks set a property rather than the attribute where an element has one of that name. */
   protected words!: Texts & Record<string, string>;
-  readonly #root = this.attachShadow({ mode: "open", delegatesFocus: true });
+  readonly #root = this.attachShadow({ mode: "open" });
+  /** Whether `value` tells the vote in force; else what was said here does. */
+  #isNew = true;
   #client: Client | undefined;
   #status: HTMLElement | undefined;
   #unwatch: (() => void) | undefined;
@@ -35,6 +35,9 @@ export abstract class Rated extends HTMLElement {
 
   /** The element's own controls. */
   protected abstract controls(): Node[];
+
+  /** The vote in force as the attribute `value` tells it; empty for none. */
+  protected abstract take(value: string): void;
 
   /** What was said before and still waits to be sent, from before a reload too. */
   protected abstract restore(vote: Vote): void;
@@ -51,16 +54,18 @@ export abstract class Rated extends HTMLElement {
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
-    if (name === "value") this.isNew = true;
-    if (this.isConnected && before !== after) guard(() => (name === "busy" ? this.claims && this.update() : this.#render()));
+    if (before === after) return;
+    this.#isNew ||= name === "value";
+    if (!this.isConnected) return;
+    guard(() => (this.claims && (name === "busy" || name === "value") ? this.#refresh() : this.#render(name === "receipt")));
   }
 
   /** Bring what is shown in line with what is known. */
-  protected update(): void {}
+  protected abstract update(): void;
 
   /** Hide the control, and report that the person did not want it. */
   dismiss(): void {
-    this.#tell({ kind: "exposure", state: "dismissed" });
+    if (this.claims?.kinds.includes("exposure")) this.#tell({ kind: "exposure", state: "dismissed" });
     this.hidden = true;
     this.#emit("thumbline-dismiss", {});
   }
@@ -90,14 +95,24 @@ export abstract class Rated extends HTMLElement {
     return load(this.getAttribute("collector")).then((client) => (this.#client = client));
   }
 
-  #render(): void {
+  #refresh(): void {
+    if (this.#isNew) this.take(this.getAttribute("value") ?? "");
+    this.#isNew = false;
+    this.update();
+  }
+
+  #render(isReceipt = false): void {
     this.#unwatch?.();
     this.#root.adoptedStyleSheets = [style()];
     const receipt = this.getAttribute("receipt") ?? "";
-    const before = this.claims?.targetId;
+    const before = this.claims;
     this.claims = readReceipt(receipt);
-    // A receipt minted anew for the same thing changes nothing that was said.
-    this.isNew ||= this.claims?.targetId !== before;
+    // A receipt minted anew for the same thing changes nothing that was said, or is being written.
+    if (isReceipt && before && about(before) === about(this.claims)) return this.#attach(receipt);
+    if (this.claims?.targetId !== before?.targetId) {
+      this.#isNew = true;
+      this.#latest++;
+    }
     // Without a receipt no vote could be saved: a control would be a lie.
     if (!this.claims) {
       if (receipt) console.warn("thumbline: receipt: is not what tl.receipt returned");
@@ -114,17 +129,22 @@ export abstract class Rated extends HTMLElement {
       onclick: () => guard(() => this.dismiss()),
     }, icon("M6 6l12 12M18 6L6 18"));
     this.#root.replaceChildren(...this.controls(), this.#status, close);
-    this.isNew = false;
-    this.update();
-    this.#load().then((client) => {
-      if (this.isConnected && receipt === this.getAttribute("receipt")) this.#begin(client, receipt);
-    }, () => {});
+    this.#refresh();
+    this.#attach(receipt);
   }
 
-  #begin(client: Client, receipt: string): void {
+  #attach(receipt: string): void {
+    const turn = this.#latest;
+    this.#load().then((client) => {
+      if (this.isConnected && receipt === this.getAttribute("receipt")) this.#begin(client, receipt, turn);
+    }).catch(() => {});
+  }
+
+  #begin(client: Client, receipt: string, turn: number): void {
     this.#unwatch?.();
     this.#unwatch = client.watch(this, receipt);
-    const turn = this.#latest;
+    // Said while the client was loading: that is later than all that waits.
+    if (turn !== this.#latest) return;
     const vote = client.waiting(receipt, this.kind, (state) => {
       if (turn === this.#latest) this.#show(state.status, state.why);
     });
@@ -151,6 +171,11 @@ export abstract class Rated extends HTMLElement {
   }
 }
 
+/** All that a receipt says but for how long it holds. */
+function about(claims: Claims | null): string {
+  return JSON.stringify({ ...claims, expiresAt: 0 });
+}
+
 /** Run, and warn where it would throw into the page. */
 export function guard(action: () => void): void {
   try {
@@ -160,8 +185,8 @@ export function guard(action: () => void): void {
   }
 }
 
-/** A button that is on or off. */
-export function toggle(label: string, onclick: () => void, attributes: Record<string, unknown> = {}, ...inside: Node[]): HTMLButtonElement {
+/** A button with a text, or with a drawing that has the text as its name. */
+export function button(label: string, onclick: () => void, attributes: Record<string, unknown> = {}, ...inside: Node[]): HTMLButtonElement {
   const said = inside.length ? { "aria-label": label, title: label } : {};
-  return h("button", { type: "button", "aria-pressed": "false", ...said, onclick: () => guard(onclick), ...attributes }, ...(inside.length ? inside : [label]));
+  return h("button", { type: "button", ...said, onclick: () => guard(onclick), ...attributes }, ...(inside.length ? inside : [label]));
 }

@@ -7,3 +7,11 @@ for (const [name, element] of Object.entries({ thumbs: Thumbs, pick: Pick, ratin
   // Two copies on a page, or a page loaded twice: the first stays.
   if (!customElements.get(`thumbline-${name}`)) customElements.define(`thumbline-${name}`, element);
 }
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "thumbline-thumbs": Thumbs;
+    "thumbline-pick": Pick;
+    "thumbline-rating": Rating;
+  }
+}

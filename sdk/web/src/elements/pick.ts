@@ -1,5 +1,5 @@
 import type { PickVote, Vote } from "../contract.js";
-import { Rated, toggle } from "./base.js";
+import { Rated, button } from "./base.js";
 import { h } from "./dom.js";
 import { filled } from "./texts.js";
 
@@ -30,7 +30,6 @@ export class Pick extends Rated {
   protected controls(): Node[] {
     const { words: texts } = this;
     const order = this.claims!.order;
-    if (this.isNew) this.#take(this.getAttribute("value") ?? "", order);
     this.#choices = [];
     this.#sections = new Map(order.map((id, place) => [id, this.#section(id, place + 1)]));
     const others = (["tie", "both_bad", "skip"] as const).map((outcome) => {
@@ -48,6 +47,13 @@ export class Pick extends Rated {
     ];
   }
 
+  protected take(value: string): void {
+    const isOutcome = ["tie", "both_bad", "skip"].includes(value);
+    this.#winner = this.claims!.order.includes(value) ? value : "";
+    this.#outcome = this.#winner ? "winner" : isOutcome ? (value as Outcome) : "retracted";
+    this.#strength = 0;
+  }
+
   protected restore(vote: Vote): void {
     const { outcome, winner_id, strength } = vote as PickVote;
     this.#outcome = outcome;
@@ -58,9 +64,9 @@ export class Pick extends Rated {
   protected override update(): void {
     const isBusy = this.hasAttribute("busy");
     this.#busy.hidden = !isBusy;
-    for (const [button, outcome, id] of this.#choices) {
-      button.ariaPressed = `${this.#outcome === outcome && this.#winner === id}`;
-      button.ariaDisabled = `${isBusy}`;
+    for (const [choice, outcome, id] of this.#choices) {
+      choice.ariaPressed = `${this.#outcome === outcome && this.#winner === id}`;
+      choice.ariaDisabled = `${isBusy}`;
     }
     for (const [id, section] of this.#sections) {
       section.classList.toggle("won", id === this.#winner);
@@ -70,13 +76,6 @@ export class Pick extends Rated {
     for (const level of this.#levels.querySelectorAll("input")) level.checked = Number(level.value) === this.#strength;
   }
 
-  #take(value: string, order: string[]): void {
-    const isOutcome = ["tie", "both_bad", "skip"].includes(value);
-    this.#winner = order.includes(value) ? value : "";
-    this.#outcome = this.#winner ? "winner" : isOutcome ? (value as Outcome) : "retracted";
-    this.#strength = 0;
-  }
-
   get #scale(): 5 | 8 | 0 {
     const scale = Number(this.getAttribute("scale"));
     return scale === 5 || scale === 8 ? scale : 0;
@@ -84,15 +83,15 @@ export class Pick extends Rated {
 
   #section(id: string, n: number): HTMLElement {
     const label = filled(this.words.answer, n);
-    return h("section", { part: "answer", "aria-label": label },
+    return h("article", { part: "answer", "aria-label": label },
       h("div", {}, h("slot", { name: id })),
       this.#choice(filled(this.words.better, n), "winner", id, "better"));
   }
 
   #choice(label: string, outcome: Outcome, id: string, part: string): HTMLButtonElement {
-    const button = toggle(label, () => this.#pick(outcome, id), { part });
-    this.#choices.push([button, outcome, id]);
-    return button;
+    const choice = button(label, () => this.#pick(outcome, id), { part });
+    this.#choices.push([choice, outcome, id]);
+    return choice;
   }
 
   #pick(outcome: Outcome, id: string): void {

@@ -1,5 +1,5 @@
 import type { RatingVote, Vote } from "../contract.js";
-import { Rated, toggle } from "./base.js";
+import { Rated, button } from "./base.js";
 import { h, icon } from "./dom.js";
 import { filled } from "./texts.js";
 
@@ -22,21 +22,25 @@ export class Rating extends Rated {
     const min = this.#number("min", 1);
     const max = this.#number("max", 5);
     const isNumbers = this.hasAttribute("numbers");
-    if (this.isNew) this.#score = this.#number("value", NaN);
-    this.#labels = Array.from({ length: Math.max(0, Math.min(max - min, 20)) + 1 }, (_, place) => {
+    // Shown in part it would be answered wrongly.
+    if (min % 1 || max % 1 || max <= min || max - min > 20) throw new Error("min, max: 2 to 21 whole numbers");
+    this.#labels = Array.from({ length: max - min + 1 }, (_, place) => {
       const score = min + place;
       const name = filled(texts.score, score, max);
       const radio = h("input", { type: "radio", name: "score", value: `${score}`, "aria-label": name, onchange: () => this.#rate(score) });
       return h("label", { title: name, part: "score" }, radio, isNumbers ? `${score}` : icon(STAR));
     });
-    this.#clear = toggle(texts.clear, () => this.#rate(null), { part: "clear" });
-    this.#clear.removeAttribute("aria-pressed");
+    this.#clear = button(texts.clear, () => this.#rate(null), { part: "clear" });
     const [low, high] = ["low", "high"].map((end) => h("span", { part: end }, this.getAttribute(end) ?? ""));
     return [
       h("fieldset", { class: isNumbers ? "" : "stars" },
         h("legend", { part: "title" }, this.getAttribute("label") ?? texts.rating),
         h("div", { class: "row" }, low, ...this.#labels, high, this.#clear)),
     ];
+  }
+
+  protected take(): void {
+    this.#score = this.#number("value", NaN);
   }
 
   protected restore(vote: Vote): void {

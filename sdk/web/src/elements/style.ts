@@ -27,14 +27,14 @@ input{position:absolute;opacity:0;width:1px;height:1px;margin:0}
 label{position:relative}
 .answers{display:grid;gap:1rem;margin-block-end:.75rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,16rem),1fr))}
 :host([stacked]) .answers{grid-template-columns:1fr}
-section{display:flex;flex-direction:column;gap:var(--gap);padding:.75rem;min-width:0;
+article{display:flex;flex-direction:column;gap:var(--gap);padding:.75rem;min-width:0;
 border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:var(--radius)}
-section>div{flex:1;overflow-wrap:anywhere}
-section.won{border-color:var(--accent);box-shadow:inset 0 0 0 1px var(--accent)}
+article>div{flex:1;overflow-wrap:anywhere}
+article.won{border-color:var(--accent);box-shadow:inset 0 0 0 1px var(--accent)}
 small{min-height:1.2em}
 .stars label{border:0;padding:.1rem;min-width:2rem}
 .stars .on{color:var(--accent);box-shadow:none}
-@media(prefers-reduced-motion:no-preference){button,label,section{transition:background .15s,box-shadow .15s}}
+@media(prefers-reduced-motion:no-preference){button,label,article{transition:background .15s,box-shadow .15s}}
 @media(forced-colors:active){button[aria-pressed=true],label:has(:checked),.on{forced-color-adjust:none;
 background:Highlight;color:HighlightText;border-color:Highlight}}
 `;

@@ -107,7 +107,11 @@ const shipped: Record<string, Texts> = { en, de, es };
 
 /** The texts in the language of an element, with those put over them that its `texts` attribute has (JSON). */
 export function textsOf(element: Element): Texts & Record<string, string> {
-  const lang = element.closest("[lang]")?.getAttribute("lang") || navigator.language;
+  let said = "";
+  for (let at: Element | undefined = element; at && !said; at = (at.getRootNode() as ShadowRoot).host) {
+    said = at.closest("[lang]")?.getAttribute("lang") ?? "";
+  }
+  const lang = said || navigator.language;
   const texts = { ...(shipped[lang.slice(0, 2).toLowerCase()] ?? en) };
   try {
     Object.assign(texts, JSON.parse(element.getAttribute("texts") || "{}"));

@@ -1,5 +1,5 @@
 import type { ThumbVote, Vote } from "../contract.js";
-import { Rated, toggle } from "./base.js";
+import { Rated, button } from "./base.js";
 import { h, icon } from "./dom.js";
 
 const THUMB = "M7 11v9H3v-9zl4-8c1.7 0 2.6 1.2 2.2 3l-.8 3H19a2 2 0 0 1 2 2.3l-1.2 7A2 2 0 0 1 18 20H7";
@@ -23,16 +23,17 @@ export class Thumbs extends Rated {
 
   protected controls(): Node[] {
     const { words: texts } = this;
-    const value = this.getAttribute("value");
-    if (this.isNew) this.#value = value === "up" || value === "down" ? value : "retracted";
-    this.#up = toggle(texts.up, () => this.#vote("up"), { class: "icon", part: "up" }, icon(THUMB));
-    this.#down = toggle(texts.down, () => this.#vote("down"), { class: "icon flip", part: "down" }, icon(THUMB));
+    this.#up = button(texts.up, () => this.#vote("up"), { class: "icon", part: "up" }, icon(THUMB));
+    this.#down = button(texts.down, () => this.#vote("down"), { class: "icon flip", part: "down" }, icon(THUMB));
     this.#reasons = this.#reasonsPanel();
     this.#editor = this.#editPanel();
-    const pen = toggle(texts.edit, () => this.#toggleEditor(), { class: "icon", part: "edit", hidden: !this.#answer() }, icon(PEN));
-    pen.removeAttribute("aria-pressed");
+    const pen = button(texts.edit, () => this.#toggleEditor(), { class: "icon", part: "edit", hidden: !this.#answer() }, icon(PEN));
     const row = h("div", { class: "row", role: "group", "aria-label": texts.rate }, this.#up, this.#down, pen);
     return [row, this.#reasons, this.#editor];
+  }
+
+  protected take(value: string): void {
+    this.#value = value === "up" || value === "down" ? value : "retracted";
   }
 
   protected restore(vote: Vote): void {
@@ -55,7 +56,7 @@ export class Thumbs extends Rated {
 
   #reasonsPanel(): HTMLElement {
     const { words: texts } = this;
-    const chips = (this.getAttribute("tags") ?? TAGS).split(",").filter(Boolean).map((tag) => {
+    const chips = (this.getAttribute("tags") ?? TAGS).split(",").map((tag) => tag.trim()).filter(Boolean).map((tag) => {
       const box = h("input", { type: "checkbox", value: tag });
       return h("label", { part: "tag" }, box, texts[tag] ?? tag);
     });
@@ -65,7 +66,6 @@ export class Thumbs extends Rated {
       const tags = boxes.filter((box) => box.checked).map((box) => box.value);
       const text = comment.value.trim();
       if (tags.length || text) this.say({ kind: "thumb", value: "down", tags, ...(text && { comment: text }) });
-      this.#down.focus();
     }, h("fieldset", {}, h("legend", {}, texts.why), h("div", { class: "row" }, ...chips)));
   }
 
@@ -81,14 +81,12 @@ export class Thumbs extends Rated {
     const done = (isSent: boolean) => {
       panel.hidden = true;
       if (isSent) send();
-      else (part === "editor" ? this.#up : this.#down).focus();
+      (part === "editor" ? this.#up : this.#down).focus();
     };
-    const button = (label: string, isSent: boolean) => {
-      const one = toggle(label, () => done(isSent), { part: isSent ? "send" : "close" });
-      one.removeAttribute("aria-pressed");
-      return one;
-    };
-    const buttons = h("div", { class: "row" }, button(this.words.send, true), button(this.words.close, false));
+    const { words: texts } = this;
+    const buttons = h("div", { class: "row" },
+      button(texts.send, () => done(true), { part: "send" }),
+      button(texts.close, () => done(false), { part: "close" }));
     const panel = h("div", { class: "panel", part, hidden: true }, ...before, text, buttons);
     panel.onkeydown = ({ key }) => {
       if (key === "Escape") done(false);

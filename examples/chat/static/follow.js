@@ -1,6 +1,8 @@
 // The panel beside the chat: follows the person's own last vote from the page to the row that it becomes.
 const EVERY_MS = 400;
 const LONGEST_MS = 60_000;
+// The back end's client sends answers within a second or two.
+const ANSWER_MS = 8_000;
 
 const find = (id) => document.getElementById(id);
 const step = (name) => document.querySelector(`[data-step=${name}]`);
@@ -52,21 +54,34 @@ function sentence({ kind, value, outcome, score, tags, comment, strength }) {
 
 async function look(id, isCurrent) {
   const started = performance.now();
+  let landedAt = 0;
   while (isCurrent() && performance.now() - started < LONGEST_MS) {
-    const found = await fetch(`/where?id=${id}`).then((response) => response.json(), () => ({ events: [] }));
+    const found = await fetch(`/where?id=${id}`).then((response) => response.json()).catch(() => ({ events: [] }));
     const event = found.events.find((one) => one.event_id === id || one.page_event_id === id);
-    if (isCurrent() && event?.state === "landed") return landed(event, found, performance.now() - started);
+    if (isCurrent() && event?.state === "landed") {
+      landedAt ||= land(event, performance.now() - started);
+      // A vote may land before its answer does: the row is there when both are.
+      const isLast = event.standing !== "current" || performance.now() - landedAt > ANSWER_MS;
+      if (showRow(found) || (isLast && fail("row", found.why_no_row || "becomes no row", "done"))) return;
+    }
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   }
 }
 
-function landed(event, { rows = {}, why_no_row: why }, tookMs) {
-  reach("landed", `in load ${event.load}, ${(tookMs / 1000).toFixed(1)} s after it was saved`);
+/** When it was. */
+function land({ load }, tookMs) {
+  reach("landed", `in load ${load}, ${(tookMs / 1000).toFixed(1)} s after it was saved`);
+  return performance.now();
+}
+
+/** Whether there is one. */
+function showRow({ rows }) {
   const [kind, row] = Object.entries(rows ?? {}).find(([, own]) => (Array.isArray(own) ? own.length : own)) ?? [];
-  if (!row) return fail("row", why || "becomes no row", "done");
+  if (!row) return false;
   reach("row", `a row of export ${kind}`);
   find("row").textContent = JSON.stringify(readable(Array.isArray(row) ? row[0] : row), null, 2);
   find("row").hidden = false;
+  return true;
 }
 
 // What trains comes first; then what tells where it is from.
@@ -85,4 +100,5 @@ function reach(name, text) {
 function fail(name, text, as = "failed") {
   step(name).className = as;
   step(name).querySelector("span").textContent = text;
+  return true;
 }

@@ -57,6 +57,11 @@ class Demo:
             )
         ]
 
+    def wait_for_answers(self, count: int) -> None:
+        """A vote may land before its answer: wait until so many answers have landed."""
+        sql = "SELECT count(*) FROM completions WHERE project = 'chat'"
+        wait_for(lambda: ask(self.home, sql)[0][0] == count, 20, f"{count} answers")
+
     def export(self, kind: str, out: Path, *options: str) -> list[dict[str, Any]]:
         done = run(self.home, "export", kind, "--project", "chat", "--out", str(out), *options, check=False)
         if done.returncode == 3:  # there is nothing to export
@@ -150,6 +155,7 @@ def test_a_person_votes_and_the_exports_hold_that_and_nothing_else(demo: Demo, p
     person.click("Send", ("thumb", "down"))
     wait_for(lambda: demo.votes()[0]["comment"] == "Sums should be right.", 20, "comment")
     assert demo.votes()[0]["tags"] == ["wrong"]
+    demo.wait_for_answers(1)
     # Taken back: no vote, and no row.
     person.click("Bad answer", ("thumb", None))
     assert demo.export("kto", tmp_path / "none") == []
@@ -169,6 +175,7 @@ def test_a_person_votes_and_the_exports_hold_that_and_nothing_else(demo: Demo, p
     third = person.target()
     person.click("Bad answer", ("thumb", "down"))
 
+    demo.wait_for_answers(4)
     assert statistics.median(demo.delays()) < LANDS_WITHIN_S, demo.delays()
     votes = demo.votes()
     assert [(vote["kind"], vote["said"], vote["target"]) for vote in votes] == [

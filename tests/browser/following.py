@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
@@ -125,10 +126,20 @@ class Newcomer:
             elif part.language == "python":
                 (self.folder / part.file).write_text(self._own_ports(part.text), encoding="utf-8")
             elif part.language == "sh":
+                if re.search(r"^thumbline (status|query|export)", part.text, re.MULTILINE):
+                    self._take_a_moment()
                 output = self._enter(self._own_ports(part.text))
             else:
                 self.outputs.append(output)
                 assert says(self._own_ports(part.text), output), f"shown:\n{part.text}\nbut it was:\n{output}"
+
+    def _take_a_moment(self) -> None:
+        """A person takes seconds from a click to the next command; by then all has landed."""
+        time.sleep(2)
+        wait_for(lambda: not self._lag(), 20, "landed")
+
+    def _lag(self) -> int:
+        return int(json.loads(run(self.home, "status", "--format", "json").stdout)["lag"])
 
     def close(self) -> None:
         for terminal in reversed(self._terminals.values()):

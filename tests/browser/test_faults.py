@@ -77,10 +77,9 @@ def test_a_click_and_the_tab_is_closed_at_once(stack: Stack, context: BrowserCon
         with context.expect_page() as opened:
             opener.evaluate("url => void window.open(url)", url)
         tab = opened.value
-        tab.wait_for_function(
-            "performance.getEntriesByType('resource').some(one => one.name.endsWith('thumbline.mjs'))"
-        )
         tab.locator("thumbline-thumbs").locator("[part=up]").wait_for()
+        # The client is there, and the element has it.
+        tab.evaluate("import('/thumbline.mjs').then(() => new Promise(done => setTimeout(done)))")
         ids.append(_click_and_close(tab, itself=how != "closed from outside"))
     _expect_each_once(stack, ids)
 

@@ -109,6 +109,8 @@ def test_flask(site: Site, page: Page) -> None:
         shown = page.locator("thumbline-pick > [slot]").all_inner_texts()
         order = page.locator("thumbline-pick > [slot]").evaluate_all("all => all.map(one => one.slot)")
         site.wait_until(lambda: site.ask("SELECT completion_ids FROM comparisons") == [(order,)], "comparison")
+        # The pick and its comparison may be there before the answers are.
+        site.wait_until(lambda: site.ask("SELECT count(*) FROM completions") == [(4,)], "answers")
         [pair] = site.export("pairs")
         assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == (shown[1], shown[0])
         assert (False, 3) in labels(site)

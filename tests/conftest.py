@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def _not_run() -> list[str]:
     if importlib.util.find_spec("trl") is None:
         reasons.append("NOT RUN: the tests with real trainers. To run them: make test-trainers (takes 5 GB)")
     return reasons
+
+
+def pytest_configure() -> None:
+    # A run in the background of a shell inherits that Ctrl-C is ignored, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from thumbline_warehouse.connect import connect
@@ -82,15 +81,17 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30, what: str = "
         time.sleep(0.05)
 
 
-def wait_until_ready(url: str, timeout_s: float = 30) -> None:
-    def is_ready() -> bool:
-        try:
-            with urlopen(f"{url}/readyz", timeout=1):
-                return True
-        except (URLError, OSError):
-            return False
+def answers(url: str) -> bool:
+    """Whether a server answers there with success."""
+    try:
+        with urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
 
-    wait_for(is_ready, timeout_s, f"{url} ready")
+
+def wait_until_ready(url: str, timeout_s: float = 30) -> None:
+    wait_for(lambda: answers(f"{url}/readyz"), timeout_s, f"{url} ready")
 
 
 def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -12,13 +12,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.kafka_broker import free_port
-from tests.processes import run, wait_for
+from tests.processes import answers, run, wait_for
 from tests.tutorial import DOCS, Block, says
 
 # Path of a wheel: then the environment is made, and it is installed into it, as the page says.
@@ -176,7 +175,7 @@ class Newcomer:
                 terminal.type(f"{text}\n")
                 path = "/readyz" if command == "thumbline up" else "/"
                 url = f"http://127.0.0.1:{self._ports[str(port)]}{path}"
-                wait_for(lambda url=url: _answers(url), 60, f"{command}: {terminal.output()}")  # type: ignore[misc]
+                wait_for(lambda url=url: answers(url), 60, f"{command}: {terminal.output()}")  # type: ignore[misc]
                 return ""
         # A person is slower than the loader.
         if "thumbline" in text:
@@ -212,11 +211,3 @@ def _last(page: Page, role: str, name: str) -> Locator:
     if elements.count() and elements.last.get_by_role(role, name=name, exact=True).filter(visible=True).count():  # type: ignore[arg-type]
         found = elements.last
     return found.get_by_role(role, name=name, exact=True).filter(visible=True).last  # type: ignore[arg-type]
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2):
-            return True
-    except (URLError, OSError):
-        return False

@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser import axe
 from tests.browser.stack import Stack
 from tests.kafka_broker import free_port
-from tests.processes import Process, wait_for
+from tests.processes import Process, answers, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -42,16 +42,8 @@ def _serve(stack: Stack, **settings: Any) -> Iterator[Site]:
     port = free_port()
     collector = int(stack.url.rpartition(":")[2])
     with Process(stack.home, "status-page", status_port=port, port=collector, **settings) as process:
-        wait_for(lambda: _answers(f"http://127.0.0.1:{port}/livez"), 30, "status page")
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/livez"), 30, "status page")
         yield Site(f"http://127.0.0.1:{port}", process)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _reject(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from examples.chat.conversations import Turns
 from examples.chat.policies import BRIEF, CHATTY
 
 import thumbline
-from tests.browser.receipts import claims_of
+from tests.collector.pages import parts
 from tests.pipeline.conftest import Start, Up
 from thumbline import testing
 
@@ -39,7 +39,7 @@ def _compare(up: Up, tl: thumbline.Client) -> list[int]:
     for n in range(COMPARISONS):
         question = Question("person", f"{run}-{n}", ({"role": "user", "content": "What is the capital of Japan?"},))
         pair = next(event for event in list(answerer.answer(question, share=1.0)) if event["type"] == "pair")
-        claims = claims_of(pair["receipt"])
+        _, _, claims, _ = parts(pair["receipt"])
         signed[pair["id"]] = (claims["o"], claims["p"])
         if n % 500 == 499:
             assert tl.flush(60)

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.kafka_broker import free_port
-from tests.processes import Process, ask, environ_of, landed, run, wait_for, wait_until_ready
+from tests.processes import Process, answers, ask, environ_of, landed, run, wait_for, wait_until_ready
 from tests.recipes.openai_server import OpenAIServer
 from thumbline._ids import uuid7
 from thumbline._log import QuietLog
@@ -138,9 +137,7 @@ def running(site: Site, *command: str, path: str = "/", **environ: str) -> Itera
             cwd=site.home,
         )
     try:
-        wait_for(
-            lambda: process.poll() is not None or _answers(site.origin + path), 60, f"{command}: {log.read_text()}"
-        )
+        wait_for(lambda: process.poll() is not None or answers(site.origin + path), 60, f"{command}: {log.read_text()}")
         assert process.poll() is None, log.read_text()
         yield process
         process.send_signal(signal.SIGINT)
@@ -150,11 +147,3 @@ def running(site: Site, *command: str, path: str = "/", **environ: str) -> Itera
             process.kill()
             process.wait()
     assert "Traceback" not in log.read_text().replace("KeyboardInterrupt", ""), log.read_text()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2):
-            return True
-    except (URLError, OSError):
-        return False

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.events import log_records, random_thumbs, thumb
+from tests.processes import wait_for
 from thumbline_ingest.loader import Loader, LoaderSettings
-from thumbline_ingest.log import LogUnavailable, MemoryLog, Record, SqliteLog
+from thumbline_ingest.log import LogUnavailable, MemoryLog, Polled, Record, SqliteLog
 from thumbline_warehouse.errors import LogChanged, WarehouseBusy
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
@@ -201,6 +202,71 @@ def test_a_reader_that_hangs_is_left_and_replaced(store: DuckLakeStore, caplog) 
     assert log.readers == 2
     assert "hangs" in caplog.text
     assert store._db.execute("SELECT count(*) FROM events").fetchone() == (10,)
+
+
+def test_a_reader_that_is_never_given_its_partitions_is_replaced(store: DuckLakeStore, caplog) -> None:
+    class LeftOutOnce(MemoryLog):
+        readers = 0
+
+        def reader(self, member: str):
+            reader = super().reader(member)
+            self.readers += 1
+            if self.readers == 1:
+                reader.poll = lambda *_: time.sleep(0.01) or Polled([], frozenset(), frozenset())  # type: ignore[method-assign,func-returns-value]
+            return reader
+
+    log = LeftOutOnce()
+    log.writer().append(log_records(random_thumbs(10)))
+    with caplog.at_level(logging.ERROR):
+        load(log, store, stall_after_s=0.5, check_interval_s=0.1)
+    assert log.readers == 2
+    assert "making the reader anew" in caplog.text
+    assert store._db.execute("SELECT count(*) FROM events").fetchone() == (10,)
+
+
+def test_a_loader_that_has_lost_its_partitions_to_another_lets_that_one_work(tmp_path: Path, caplog) -> None:
+    class Lost(MemoryLog):
+        polls = 0
+
+        def reader(self, member: str):
+            reader = super().reader(member)
+            if member == "spare":
+                poll = reader.poll
+                reader.poll = lambda *wait: self.few(poll, *wait)  # type: ignore[method-assign]
+            return reader
+
+        def few(self, poll, *wait) -> Polled:
+            self.polls += 1
+            if self.polls <= 10:
+                return poll(*wait)
+            self.release("spare")
+            time.sleep(0.01)
+            return Polled([], frozenset(), frozenset())
+
+    url = WarehouseUrl.parse(f"ducklake:{tmp_path}/warehouse/catalog.sqlite")
+    log, stop = Lost(), threading.Event()
+    writer = log.writer()
+    writer.append(log_records(random_thumbs(10)))
+    with closing(DuckLakeStore(url)) as mine, closing(DuckLakeStore(url)) as other, caplog.at_level(logging.ERROR):
+        loaders = [
+            Loader(log, store, LoaderSettings(member, max_batch_age_s=0.1, stall_after_s=2, check_interval_s=0.1))
+            for member, store in (("spare", mine), ("other", other))
+        ]
+        threads = [threading.Thread(target=loader.run, args=(stop,)) for loader in loaders]
+        log.claim("spare")
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: log.polls > 10, what="partitions lost")
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            writer.append(log_records([thumb(f"a{time.monotonic_ns()}", "up")]))
+            time.sleep(0.05)
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+        landed = other.positions(log.identity().id)
+    assert landed[0] > 30
+    assert "making the reader anew" not in caplog.text
 
 
 def test_a_stop_is_heard_while_the_warehouse_is_busy(store: DuckLakeStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 import uuid
@@ -51,6 +52,32 @@ def test_a_recreated_topic_has_another_identity(kafka_address: str) -> None:
             time.sleep(0.2)
     admin.close()
     assert log.identity().id != before.id
+
+
+def test_partitions_that_are_added_are_read_however_short_the_polls(kafka_address: str) -> None:
+    from kafka import KafkaAdminClient
+
+    log = a_log(kafka_address, partitions=1)
+    log.create_topic()
+    reader = log.reader("reader")
+    seen: set[int] = set()
+
+    def poll_until(expected: set[int]) -> None:
+        deadline = time.monotonic() + 20
+        while seen != expected:
+            assert time.monotonic() < deadline, f"read {seen} of {expected}"
+            # Its time is over before the broker has answered that the group is joined.
+            polled = reader.poll(0.001, 100)
+            seen.update(polled.newly_assigned)
+            reader.seek(dict.fromkeys(polled.newly_assigned, 0))
+
+    poll_until({0})
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka_address)) as admin:
+        admin.create_partitions({log.settings.topic: 2})
+    # What happens by itself every five minutes.
+    reader._consumer._cluster.request_update()
+    poll_until({0, 1})
+    reader.close()
 
 
 def test_a_record_that_the_broker_would_refuse_costs_only_itself(kafka_address: str) -> None:

@@ -52,6 +52,7 @@ class Loader:
         self._log_id = ""
         self._expected: dict[int, int] = {}
         self._assigned: frozenset[int] = frozenset()
+        self._landed_by_others: dict[int, int] = {}
         self._lost: dict[int, int] = {}
         self._poller = self._new_poller()
         self._progress_at = self._checked_at = self._compacted_at = time.monotonic()
@@ -237,13 +238,23 @@ class Loader:
             self._note_unavailable(error)
 
     def _look_for_stall(self, bounds: dict[int, Bounds]) -> None:
-        waiting = [p for p in self._assigned if p in bounds and bounds[p].end > self._expected.get(p, 0)]
+        waiting = self._waiting(bounds)
         if not waiting:
             self._progress_at = time.monotonic()
         elif time.monotonic() - self._progress_at > self.settings.stall_after_s:
             _logger.error("partitions %s grow but bring no records: making the reader anew", waiting)
             self._progress_at = time.monotonic()
             self._poller.restart()
+
+    def _waiting(self, bounds: dict[int, Bounds]) -> list[int]:
+        """Partitions that hold records which nobody is known to be landing."""
+        if self._assigned:
+            return [p for p in self._assigned if p in bounds and bounds[p].end > self._expected.get(p, 0)]
+        # A loader without partitions is a spare one, or one that was left out: it is spare while others land.
+        landed, self._landed_by_others = self._landed_by_others, self._store.positions(self._log_id)
+        if landed != self._landed_by_others:
+            return []
+        return [p for p, held in bounds.items() if held.end > landed.get(p, 0)]
 
     def _has_reached(self, ends: dict[int, Bounds]) -> bool:
         mine = (

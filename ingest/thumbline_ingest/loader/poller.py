@@ -34,6 +34,7 @@ class Poller:
         self._polled: queue.Queue[Polled] = queue.Queue(_MAX_WAITING)
         self._waiting_bytes = 0
         self._announced: frozenset[int] = frozenset()
+        self._assigned: frozenset[int] = frozenset()
         self._alive_at = time.monotonic()
         self._bytes_lock = threading.Lock()
         self._commands: queue.SimpleQueue[Callable[[LogReader], None]] = queue.SimpleQueue()
@@ -48,7 +49,7 @@ class Poller:
 
     def get(self, timeout_s: float) -> Polled | None:
         """
-        The next poll that brought something, or None.
+        The next poll that brought records or another assignment, or None.
 
         Raises:
             Exception: what ended the poller's thread.
@@ -115,7 +116,7 @@ class Poller:
         except LogUnavailable as error:
             self._wait(error)
             return
-        self._announced = frozenset()
+        self._announced = self._assigned = frozenset()
         try:
             while not self._stop.is_set() and not self._reopen.is_set():
                 self._alive_at = time.monotonic()
@@ -128,7 +129,9 @@ class Poller:
                 # Newly assigned partitions are told once; they stay so until `seek` has come.
                 fresh = polled.newly_assigned - self._announced
                 self._announced = polled.newly_assigned
-                if polled.chunks or fresh:
+                is_news = polled.assigned != self._assigned
+                self._assigned = polled.assigned
+                if polled.chunks or fresh or is_news:
                     self._put(Polled(polled.chunks, polled.assigned, fresh))
             self._obey(reader)
         finally:

@@ -317,6 +317,7 @@ class KafkaReader:
         self._consumer.subscribe([settings.topic], listener=_Listener(self._assigned, self._gone))
 
     def poll(self, timeout_s: float, max_records: int) -> Polled:
+        _finish_rejoin(self._consumer)
         with _mapped(self._settings):
             batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
             chunks = [
@@ -388,6 +389,20 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Sequence[Any]) -> None:
         self._on_gone({part.partition for part in lost})
+
+
+def _finish_rejoin(consumer: Any) -> None:
+    """
+    Have a rejoin that was begun also ended.
+
+    kafka-python 3.0.12 rejoins when the topic's metadata has changed: when it first arrives after the
+    group was joined, or when partitions are added. It gives the partitions up, and where the poll's time
+    ends before the broker has answered, it forgets that it was about to rejoin: the consumer polls on for
+    ever without partitions. On a busy machine this met one new consumer in thirty.
+    """
+    coordinator = getattr(consumer, "_coordinator", None)
+    if getattr(coordinator, "rejoining", False):
+        coordinator.request_rejoin()
 
 
 def _offset(position: int) -> Any:

@@ -107,6 +107,8 @@ class Load:
                     latencies.append(time.perf_counter() - ready.data.sent_at)
                     ready.data.send(self.next())
         took = time.perf_counter() - begin
+        # What is under way is let end: the next load shall find an idle server.
+        time.sleep(0.2)
         for connection in connections:
             connection.socket.close()
         return len(latencies) * self.batch / took, latencies

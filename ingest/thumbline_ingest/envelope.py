@@ -14,9 +14,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 ENVELOPE_VERSION = 1
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
 
 
 def envelope_head(project: str, received_at_ms: int) -> bytes:
@@ -37,4 +39,4 @@ def wrap(head: bytes, event: bytes, extra: Mapping[str, Any] | None = None) -> b
     body = event.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in event or b"\r" in event else event
     if not extra:
         return head + b'"event":' + body + b"}"
-    return head + b'"extra":' + _encode(extra).encode() + b',"event":' + body + b"}"
+    return head + b'"extra":' + _encode(extra) + b',"event":' + body + b"}"

@@ -16,14 +16,15 @@ itsdangerous is loaded with the first receipt, not with this module.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import limits
 from ._people import People
@@ -47,6 +48,7 @@ KINDS_OF_TARGET: Final[Mapping[str, tuple[str, ...]]] = {
     "comparison": ("pick", "ranking", "exposure", "signal"),
     "conversation": ("rating", "exposure", "signal"),
 }
+_KINDS_OF_TARGET: Final = {target: frozenset(kinds) for target, kinds in KINDS_OF_TARGET.items()}
 # What a page needs for the usual control. Text from strangers (edits, marks) is asked for by name.
 _USUAL_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "completion": ("thumb", "exposure", "signal"),
@@ -59,6 +61,9 @@ _SHAPE: Final = re.compile(r"(tlr1\.([A-Za-z0-9]{8})\.([A-Za-z0-9_-]+))\.([A-Za-
 # How far the clocks of back end and collector may be apart.
 _CLOCK_TOLERANCE_S: Final = 60
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode: Final = json.JSONDecoder().decode
+# From the URL-safe alphabet of base64 to the usual one.
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 # One sentence for all of these: which of them it is would help nobody but a forger.
 _NOT_VALID: Final = (
@@ -71,8 +76,7 @@ class ReceiptRefused(Exception):
     """A receipt does not hold; the text says why, and nothing that helps to forge one."""
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """
     What a receipt says.
 
@@ -105,22 +109,8 @@ class Receipt:
     app: str | None = None
 
 
-# Field -> its name among the claims, which travel with every page.
-_CLAIMS: Final = {
-    "target_type": "t",
-    "target_id": "i",
-    "rater_id": "r",
-    "kinds": "k",
-    "issued_at": "n",
-    "expires_at": "x",
-    "order": "o",
-    "probability": "p",
-    "wrote_prompt": "w",
-    "conversation_id": "c",
-    "training_consent": "g",
-    "app": "a",
-}
-_FIELDS: Final = {claim: name for name, claim in _CLAIMS.items()}
+# The fields' names among the claims, which travel with every page; in the order of the fields.
+_CLAIMS: Final = ("t", "i", "r", "k", "n", "x", "o", "p", "w", "c", "g", "a")
 
 
 class Minter:
@@ -213,17 +203,27 @@ def read_receipt(text: str, signer: Callable[[str], Signer | None], now_s: float
         raise ReceiptRefused(_why_no_receipt(text))
     signed, key_id, claims, signature = match.groups()
     own_signer = signer(key_id)
-    expected = (own_signer or _nobody()).get_signature(signed)
-    # Text against text: another spelling of the same signature in base64 is another text. And the claims
-    # are read only after that, so nothing but our own writing is ever parsed.
-    if not hmac.compare_digest(expected, signature.encode()) or own_signer is None:
+    # An unknown key takes the time that a known one takes.
+    receipt = _signed(own_signer or _nobody(), signed, claims, signature)
+    if own_signer is None:
         raise ReceiptRefused(_NOT_VALID)
-    receipt = _parsed(claims)
     if now_s >= receipt.expires_at:
         raise ReceiptRefused("has expired: the back end mints a new one when the page is loaded again")
     if receipt.issued_at > now_s + _CLOCK_TOLERANCE_S:
         raise ReceiptRefused("is not valid yet: the back end's clock is ahead of the collector's")
     return key_id, receipt
+
+
+@lru_cache(maxsize=4096)
+def _signed(signer: Signer, signed: str, claims: str, signature: str) -> Receipt:
+    # A page sends several events with one receipt: that it is shown, that it is seen, the vote, its reasons. What
+    # was found to hold is remembered for this signer, which goes when its key is revoked; what was refused is not.
+    #
+    # Text against text: another spelling of the same signature in base64 is another text. And the claims
+    # are read only after that, so nothing but our own writing is ever parsed.
+    if not hmac.compare_digest(signer.get_signature(signed), signature.encode()):
+        raise ReceiptRefused(_NOT_VALID)
+    return _parsed(claims)
 
 
 def signer_of(secret_sha256: str) -> Signer:
@@ -244,7 +244,6 @@ _nobodys: list[Signer] = []
 
 
 def _nobody() -> Signer:
-    # An unknown key takes the time that a known one takes.
     if not _nobodys:
         _nobodys.append(signer_of(""))
     return _nobodys[0]
@@ -260,14 +259,14 @@ def _why_no_receipt(text: str) -> str:
 
 def _parsed(claims: str) -> Receipt:
     try:
-        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)).decode())
+        padded = claims.encode().translate(_STANDARD) + b"=" * (-len(claims) % 4)
+        found = _decode(binascii.a2b_base64(padded).decode())
+        found["k"] = tuple(found["k"])
+        found["o"] = tuple(found.get("o", ()))
+        receipt = Receipt(*[found.pop(claim, None) for claim in _CLAIMS])
         # A claim that this version does not know is one that it cannot honour.
-        if not found.keys() <= _FIELDS.keys():
+        if found:
             raise ReceiptRefused("was minted by a newer client: update the collector")
-        fields = {_FIELDS[claim]: value for claim, value in found.items()}
-        fields["kinds"] = tuple(fields["kinds"])
-        fields["order"] = tuple(fields.get("order", ()))
-        receipt = Receipt(**fields)
         if _is_sound(receipt):
             return receipt
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -277,13 +276,12 @@ def _parsed(claims: str) -> Receipt:
 
 
 def _is_sound(receipt: Receipt) -> bool:
-    times = (receipt.issued_at, receipt.expires_at)
     return (
-        all(type(time) is int for time in times)
-        and 0 < times[1] - times[0] <= limits.MAX_RECEIPT_LIFE_S
-        and set(receipt.kinds) <= set(KINDS_OF_TARGET[receipt.target_type])
+        type(receipt.issued_at) is type(receipt.expires_at) is int
+        and 0 < receipt.expires_at - receipt.issued_at <= limits.MAX_RECEIPT_LIFE_S
+        and _KINDS_OF_TARGET[receipt.target_type].issuperset(receipt.kinds)
         and bool(receipt.order) == (receipt.target_type == "comparison")
-        and all(type(text) is str for text in (receipt.target_id, receipt.rater_id, *receipt.order))
+        and {str}.issuperset(map(type, (receipt.target_id, receipt.rater_id, *receipt.order)))
     )
 
 

@@ -49,6 +49,26 @@ def read(receipt, now_s=NOW_S, key=testing._KEY):
     return read_receipt(receipt, {key_id: signer}.get, now_s)[1]
 
 
+def test_that_a_receipt_held_once_is_not_enough(tl):
+    """What was verified is remembered; its time still ends, and another key under that id refuses it."""
+    receipt = tl.receipt("a", rater="r", expires_in_s=60)
+    key_id = receipt.split(".")[1]
+    ours, other = (
+        signer_of(hashlib.sha256(secret).hexdigest()) for secret in (testing._KEY.split("_", 2)[2].encode(), b"other")
+    )
+    assert read_receipt(receipt, {key_id: ours}.get, NOW_S) == read_receipt(receipt, {key_id: ours}.get, NOW_S)
+
+    with pytest.raises(ReceiptRefused, match="has expired"):
+        read_receipt(receipt, {key_id: ours}.get, NOW_S + 60)
+    for signers in ({}, {key_id: other}):
+        with pytest.raises(ReceiptRefused, match="is not valid here"):
+            read_receipt(receipt, signers.get, NOW_S)
+    for place in range(len(receipt) - 43, len(receipt)):
+        changed = receipt[:place] + ("A" if receipt[place] != "A" else "B") + receipt[place + 1 :]
+        with pytest.raises(ReceiptRefused, match="is not valid here"):
+            read_receipt(changed, {key_id: ours}.get, NOW_S)
+
+
 def test_what_is_minted_can_be_read(tl):
     """All that was said comes back."""
     pair = Pair("c", ("b", "a"), 0.25, "conversation")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -45,11 +45,32 @@ class Batch:
     keys: list[int] = field(default_factory=list)
     rejections: dict[int, Rejection] = field(default_factory=dict)
 
+    def add(self, index: int, event: Event, keys: int, value: bytes) -> None:
+        """Put a good event's record, and what is known of it, at the end of the lists."""
+        self.indexes.append(index)
+        self.ids.append(event.event_id)
+        self.kinds.append(event.kind)
+        self.keys.append(keys)
+        self.records.append(Record(routing_key(event).encode(), value))
+
     def drop(self, places: list[int]) -> None:
         """Take events out of the lists again, by their places in them."""
         for place in reversed(places):
             for column in (self.indexes, self.ids, self.kinds, self.records, self.keys):
                 del column[place]
+
+
+class Made(NamedTuple):
+    """
+    An event that the collector has made.
+
+    Attributes:
+        event: the event as JSON, its fields all of the contract.
+        extra: what is kept beside it.
+    """
+
+    event: bytes
+    extra: Mapping[str, Any]
 
 
 def _validate(raw: bytes) -> Event:
@@ -68,8 +89,6 @@ def read_batch(
     project: str,
     received_at_ms: int,
     banned: Mapping[str, str] = _NONE,
-    *,
-    is_ours: bool = False,
 ) -> Batch:
     """
     Check every event and wrap the good ones for the log.
@@ -80,7 +99,6 @@ def read_batch(
         project: what the request's key writes to.
         received_at_ms: Unix time in milliseconds.
         banned: unknown fields that are refused -> why.
-        is_ours: written by the collector itself, of values whose keys and numbers have been looked at.
     """
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
@@ -91,9 +109,8 @@ def read_batch(
     for index, raw in enumerate(events):
         try:
             event = _validate(raw)
-            keys = 0 if is_ours else understood_keys(event)
-            if (nul and NUL_ESCAPE in raw) or len(raw) > limits.MAX_EVENT_BYTES:
-                _look_closely(raw)
+            keys = understood_keys(event)
+            _look_where_needed(raw, nul)
         except (ValidationError, Suspicious) as error:
             batch.rejections[index] = _rejection(raw, error)
             continue
@@ -102,14 +119,32 @@ def read_batch(
             batch.rejections[index] = Rejection(problems, event.event_id, event.kind)
             continue
         plain = one_line and not has_unknown
-        batch.indexes.append(index)
-        batch.ids.append(event.event_id)
-        batch.kinds.append(event.kind)
-        batch.keys.append(keys)
         value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
-        batch.records.append(Record(routing_key(event).encode(), value))
-    if not is_ours and (batch.rejections or sum(batch.keys) != written_keys(body)):
+        batch.add(index, event, keys, value)
+    if batch.rejections or sum(batch.keys) != written_keys(body):
         _reject_repeated_keys(batch, events)
+    return batch
+
+
+def read_made(events: Sequence[Made], project: str, received_at_ms: int) -> Batch:
+    """
+    The same for events that the collector has made itself, of values whose keys and numbers have been looked at.
+
+    Args:
+        events: what was made.
+        project: where they belong.
+        received_at_ms: Unix time in milliseconds.
+    """
+    batch = Batch(len(events))
+    head = envelope_head(project, received_at_ms)
+    for index, made in enumerate(events):
+        try:
+            event = _validate(made.event)
+            _look_where_needed(made.event, may_have_nul=True)
+        except (ValidationError, Suspicious) as error:
+            batch.rejections[index] = _rejection(made.event, error)
+            continue
+        batch.add(index, event, 0, wrap(head, made.event, made.extra))
     return batch
 
 
@@ -122,8 +157,8 @@ def _banned(event: Event, banned: Mapping[str, str]) -> list[Problem]:
     return [Problem(name, why) for name, why in banned.items() if name in unknown]
 
 
-def _look_closely(raw: bytes) -> None:
-    if strict.problems_in(raw)[0]:
+def _look_where_needed(raw: bytes, may_have_nul: bool) -> None:
+    if ((may_have_nul and NUL_ESCAPE in raw) or len(raw) > limits.MAX_EVENT_BYTES) and strict.problems_in(raw)[0]:
         raise Suspicious
 
 

@@ -161,7 +161,7 @@ class BrowserRoute:
     def _append(
         self, project: str, votes: list[tuple[int, Vote]], verdicts: list[Verdict], rejections: dict[int, Rejection]
     ) -> None:
-        found = self._intake.put(project, [vote.event for _, vote in votes])
+        found = self._intake.put(project, [vote.made for _, vote in votes])
         for place, (index, vote) in enumerate(votes):
             verdicts[index] = found.each[place]
             if place in found.rejections:

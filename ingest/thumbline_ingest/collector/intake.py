@@ -9,7 +9,7 @@ from typing import Final
 from thumbline.problems import Problem
 from thumbline_ingest.log.base import Appended, LogWriter
 
-from .batch import Batch, read_batch
+from .batch import Batch, Made, read_batch, read_made
 from .metrics import Metrics
 from .recent import RecentIds
 from .ring import RejectionRing
@@ -58,25 +58,26 @@ class Intake:
             LogUnavailable: nothing is known to be stored.
         """
         events = split(body)
-        verdicts = self._settle(project, body, read_batch(body, events, project, self._now_ms(), _NOT_FROM_SERVERS))
+        batch = read_batch(body, events, project, self._now_ms(), _NOT_FROM_SERVERS)
+        verdicts = self._settle(project, len(body), batch)
         if verdicts.rejections:
             self._ring.note_events("/v1/events", project, verdicts.rejections.values())
         return verdicts
 
-    def put(self, project: str, events: list[bytes]) -> Verdicts:
+    def put(self, project: str, events: list[Made]) -> Verdicts:
         """
         The same for events that the collector has made itself.
 
         Raises:
             LogUnavailable: nothing is known to be stored.
         """
-        body = b",".join(events)
-        return self._settle(project, body, read_batch(body, events, project, self._now_ms(), is_ours=True))
+        size = sum(len(made.event) for made in events)
+        return self._settle(project, size, read_made(events, project, self._now_ms()))
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
 
-    def _settle(self, project: str, body: bytes, batch: Batch) -> Verdicts:
+    def _settle(self, project: str, size: int, batch: Batch) -> Verdicts:
         verdicts: list[Verdict] = ["accepted"] * batch.size
         for index in batch.rejections:
             verdicts[index] = "rejected"
@@ -91,7 +92,7 @@ class Intake:
             # A repeat is as durable as the event that it repeats; where that one was refused, it was
             # never tried itself.
             verdicts[index] = "duplicate" if verdicts[first] == "accepted" else "retry"
-        self._metrics.count_events(len(body), verdicts, batch)
+        self._metrics.count_events(size, verdicts, batch)
         return Verdicts(verdicts, batch.rejections)
 
     def _drop_duplicates(self, project: str, batch: Batch, verdicts: list[Verdict]) -> dict[int, int]:

@@ -8,9 +8,8 @@ an hour slow must not cost a vote. So nothing is refused for its time: it is cor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,8 +21,7 @@ _MINUTE_MS: Final = 60_000
 _TOLERANCE_MS: Final = _MINUTE_MS
 
 
-@dataclass(frozen=True)
-class PageClock:
+class PageClock(NamedTuple):
     """
     A page's clock against the collector's.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -23,8 +22,7 @@ _NAMES: Final = ("events", "sent_at")
 _SHAPE: Final = 'the body must be {"events": [...]}, with "sent_at" beside it or not'
 
 
-@dataclass(frozen=True)
-class VoteBody:
+class VoteBody(NamedTuple):
     """
     A page's request.
 

@@ -2,10 +2,10 @@
 Makes events of what a page sends: opens the receipts and fills in what only they may say.
 
     {"kind": "thumb", "event_id": "0192...", "occurred_at": "...", "value": "up", "receipt": "tlr1..."}
-    ->  {..., "target_type": "completion", "target_id": "answer-1", "rater": {"id": "h1:9c..."},
-         "receipt": {"key": "abcd1234", "event_id": "0192...", "issued_at": 1764000000}}
+    ->  {..., "target_type": "completion", "target_id": "answer-1", "rater": {"id": "h1:9c..."}}
+        and beside it {"receipt": {"key": "abcd1234", "event_id": "0192...", "issued_at": 1764000000}}
 
-The event that comes out goes the same way as one from a server. Its `receipt` says how it came, and is
+The event that comes out goes the same way as one from a server. `receipt` says how it came, and is
 kept in `extra`; no server may send a field of that name.
 """
 
@@ -14,8 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +24,7 @@ from thumbline.receipts import VOTE_KINDS, Receipt, ReceiptRefused, read_receipt
 from thumbline_ingest.keys import KeyStore
 
 from . import strict
+from .batch import Made
 from .times import PageClock
 from .verdicts import Rejection
 
@@ -54,20 +54,19 @@ class VoteRefused(Exception):
         self.problems = [Problem(field, message, None if allowed is None else list(allowed))]
 
 
-@dataclass(frozen=True)
-class Vote:
+class Vote(NamedTuple):
     """
     A page's event with its receipt opened.
 
     Attributes:
         project: what its receipt's key writes to.
-        event: the whole event as JSON.
+        made: the whole event, and how it came.
         event_id: its id as the page has it.
         opinion: names rater and thing, for the limit on what one receipt may send.
     """
 
     project: str
-    event: bytes
+    made: Made
     event_id: str | None
     opinion: str
 
@@ -115,8 +114,8 @@ class Votes:
         if isinstance(event.get("occurred_at"), str):
             event["occurred_at"] = clock.corrected(event["occurred_at"], receipt.issued_at)
         event |= _said_by(receipt)
-        event["receipt"] = _provenance(key_id, receipt, own_id)
-        return Vote(project, _encode(event), own_id, opinion)
+        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)})
+        return Vote(project, made, own_id, opinion)
 
     def _receipt(self, text: object, clock: PageClock) -> tuple[str, Receipt]:
         if not isinstance(text, str):

@@ -215,8 +215,8 @@ class Loader:
     def _maintain(self) -> None:
         now = time.monotonic()
         if self._poller.silent_s > self.settings.stall_after_s:
-            # Seen with kafka-python 3.0.12: about one consumer in thirty never returns from a poll on a
-            # busy machine. A new one takes over its partitions under the same name.
+            # A call into the log's library that never returns cannot be ended from outside. A new reader takes
+            # over its partitions under the same name.
             _logger.error("the log's reader hangs: leaving it and making a new one")
             self._poller.abandon()
             self._poller = self._new_poller()

@@ -400,7 +400,7 @@ def _finish_rejoin(consumer: Any) -> None:
     ends before the broker has answered, it forgets that it was about to rejoin: the consumer polls on for
     ever without partitions. On a busy machine this met one new consumer in thirty.
     """
-    coordinator = getattr(consumer, "_coordinator", None)
+    coordinator: Any = getattr(consumer, "_coordinator", None)
     if getattr(coordinator, "rejoining", False):
         coordinator.request_rejoin()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import string
 import time
@@ -195,11 +196,14 @@ class TestKeys:
         """Bad signature, unknown key and another project's key cannot be told apart."""
         key_id = parts(receipt)[1]
         other = keys_of(site).create("other")
+        empty = hmac.digest(b"", b"thumbline/receipt/v1", "sha256")
         answers = {
             refused(site, altered(receipt, i="x")),
             refused(site, receipt.replace(key_id, "AAAAAAAA")),
             refused(site, receipt.replace(key_id, other.split("_")[1])),
             refused(site, signed(receipt, signing_key(other))),
+            # A key of nobody's, and claims that would be refused for themselves if it held.
+            refused(site, signed(altered(receipt.replace(key_id, "AAAAAAAA"), k=["nonsense"]), empty)),
             # Expired, were it good: a forger must not learn that either.
             refused(site, altered(receipt, x=1)),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ import click
 
 from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import open_log
+from thumbline_ingest.slots import take_slot
 from thumbline_warehouse.connect import ConnectionSettings
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
@@ -117,16 +117,11 @@ def _member(settings: Settings) -> Iterator[str]:
     if settings.loader:
         yield settings.loader
         return
-    for slot in range(1_000):
-        descriptor = os.open(settings.home / f"loader-{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        try:
-            yield f"{socket.gethostname()}-{slot}"
-        finally:
-            os.close(descriptor)
-        return
-    raise click.ClickException("more than 1,000 loaders in one home folder")
+    taken = take_slot([settings.home / f"loader-{slot}.lock" for slot in range(1_000)])
+    if taken is None:
+        raise click.ClickException("more than 1,000 loaders in one home folder")
+    slot, descriptor = taken
+    try:
+        yield f"{socket.gethostname()}-{slot}"
+    finally:
+        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 import time
@@ -24,6 +23,7 @@ from thumbline_ingest.rejections import (
     read_file,
     to_bytes,
 )
+from thumbline_ingest.slots import take_slot
 
 from .errors import RequestRefused
 from .strict import plain_name
@@ -137,17 +137,12 @@ class RejectionRing:
         if self._file is not None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for number in range(PLACES):
-            place = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(place)
-                continue
-            self._place = place
-            self._file = self._folder / f"{number}.json"
-            self._go_on_from(read_file(self._file))
+        taken = take_slot([self._folder / f"{number}.lock" for number in range(PLACES)])
+        if taken is None:
             return
+        number, self._place = taken
+        self._file = self._folder / f"{number}.json"
+        self._go_on_from(read_file(self._file))
 
     def _go_on_from(self, before: Rejections) -> None:
         with self._lock:

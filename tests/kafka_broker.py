@@ -14,6 +14,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from thumbline_ingest.ports import free_port
+
 CACHE = Path(os.environ.get("THUMBLINE_CACHE", Path(__file__).parent.parent / ".cache")) / "kafka"
 
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -69,13 +71,6 @@ def fetch() -> Path:
         subprocess.run(command, cwd=CACHE, check=True, stdin=subprocess.DEVNULL)
         (CACHE / "complete").touch()
     return libs
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Broker:

@@ -27,7 +27,7 @@ def ensure_free(host: str, port: int) -> None:
             raise PortInUse(f"{host}:{port}: {error.strerror}") from error
 
 
-def free_port(host: str) -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody listens on now; somebody else may take it before the caller does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

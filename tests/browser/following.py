@@ -16,9 +16,9 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.kafka_broker import free_port
 from tests.processes import answers, run, wait_for
 from tests.tutorial import DOCS, Block, says
+from thumbline_ingest.ports import free_port
 
 # Path of a wheel: then the environment is made, and it is installed into it, as the page says.
 WHEEL = os.environ.get("THUMBLINE_TEST_WHEEL")

@@ -9,8 +9,8 @@ from typing import Any
 
 import thumbline
 from tests.browser.host import Host
-from tests.kafka_broker import free_port
 from tests.processes import Process, ask, run, wait_for, wait_until_ready
+from thumbline_ingest.ports import free_port
 
 
 class Stack:

@@ -14,8 +14,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import axe
 from tests.browser.stack import Stack
-from tests.kafka_broker import free_port
 from tests.processes import Process, answers, wait_for
+from thumbline_ingest.ports import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka_broker import free_port
 from tests.processes import Process, wait_until_ready
 from tests.tutorial import blocks
 from thumbline_ingest.collector.assets import NAMES, asset
+from thumbline_ingest.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")

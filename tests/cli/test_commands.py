@@ -155,8 +155,8 @@ def test_a_bad_log_url_ends_every_command_with_one_line(home: Path, log: str) ->
 
 @pytest.mark.parametrize("command", ["collect", "up"])
 def test_a_second_collector_on_one_port_is_refused(home: Path, command: str) -> None:
-    from tests.kafka_broker import free_port
     from tests.processes import Process, wait_until_ready
+    from thumbline_ingest.ports import free_port
 
     port = free_port()
     with Process(home, "collect", "--port", str(port)):

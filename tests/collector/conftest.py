@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.collector.helpers import App, Server, StubWriter, free_port
+from tests.collector.helpers import App, Server, StubWriter
 from thumbline_ingest.collector.app import create_app
 from thumbline_ingest.collector.settings import CollectorSettings
 from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.ports import free_port
 
 
 @pytest.fixture

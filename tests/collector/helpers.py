@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -150,9 +149,3 @@ from thumbline_ingest.collector.settings import CollectorSettings
 if __name__ == "__main__":
     serve(CollectorSettings.from_environ())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

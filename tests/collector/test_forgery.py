@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.collector.helpers import Server, free_port
+from tests.collector.helpers import Server
 from tests.collector.pages import (
     ORIGIN,
     Answered,
@@ -30,6 +30,7 @@ from tests.collector.pages import (
 from thumbline._ids import uuid7
 from thumbline_ingest.collector.settings import CollectorSettings
 from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.ports import free_port
 
 URL_SAFE = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 DAY_S = 24 * 60 * 60

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.importing.helpers import chat, lines
-from tests.kafka_broker import free_port
 from tests.processes import Process, ask, landed, run, wait_for, wait_until_ready
+from thumbline_ingest.ports import free_port
 
 PAIR = {"prompt": "Capital of France?", "chosen": "Paris.", "rejected": "Lyon."}
 VOTE = {"prompt": "q", "answer": "a", "label": 1}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import thumbline
-from tests.kafka_broker import free_port
 from tests.processes import Process, ask, run, wait_for, wait_until_ready
+from thumbline_ingest.ports import free_port
 
 
 @dataclass

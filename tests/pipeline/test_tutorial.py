@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka_broker import free_port
 from tests.processes import Process, environ_of, run, wait_for, wait_until_ready
 from tests.tutorial import Block, blocks, says
+from thumbline_ingest.ports import free_port
 from thumbline_warehouse.export import Export, verify
 
 NOT_HERE = ("pip install", "MODEL=", "trl_kto.py")

@@ -17,12 +17,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.kafka_broker import free_port
 from tests.processes import Process, answers, ask, environ_of, landed, run, wait_for, wait_until_ready
 from tests.recipes.openai_server import OpenAIServer
 from thumbline._ids import uuid7
 from thumbline._log import QuietLog
 from thumbline.testing import RecordingClient, record
+from thumbline_ingest.ports import free_port
 
 RECIPES = Path(__file__).parent.parent.parent / "examples" / "recipes"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from tests.collector.helpers import free_port
 from tests.processes import Process, run, wait_for, wait_until_ready
 from thumbline_ingest.log import SqliteLog
+from thumbline_ingest.ports import free_port
 
 
 @dataclass

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.helpers import free_port, thumb
+from tests.collector.helpers import thumb
 from tests.processes import Process, landed, run, wait_for
 from tests.statuspage.site import Site, funnel, request
+from thumbline_ingest.ports import free_port
 from thumbline_ingest.statuspage.kept import Kept
 from thumbline_ingest.statuspage.words import ago, curve, many, span
 

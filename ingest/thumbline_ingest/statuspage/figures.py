@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import duckdb
 
-from thumbline.events import KINDS, UUID_PATTERN
 from thumbline_warehouse.closeup.standing import OPINIONS
-from thumbline_warehouse.landing import REASONS
 
-from .tail import parsed
+from .quarantined import plain_reason, quarantined
+from .shapes import Count, Figures, Lag, Last, Orphan, Quarantined, Source, Totals
 
 MINUTES: Final = 60
 """Minutes of a source's curve."""
@@ -23,153 +18,7 @@ MINUTES: Final = 60
 _MAX_SOURCES: Final = 30
 _MAX_LAST: Final = 100
 _MAX_SAMPLES: Final = 20
-_UUID: Final = re.compile(UUID_PATTERN)
-_PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
-_HIDDEN: Final = "could not be landed; the reason quotes the record, so it is only in the table `quarantine`"
-
-
-@dataclass(frozen=True)
-class Count:
-    """A number in the last hour and in the last 24 hours."""
-
-    hour: int = 0
-    day: int = 0
-
-
-@dataclass(frozen=True)
-class Source:
-    """
-    Where events come from.
-
-    Attributes:
-        project: whose they are.
-        app: the product.
-        surface: where in it.
-        sdk: the client.
-        a_minute: events a minute over the last ten minutes.
-        hour: events in the last hour.
-        last_at: when the last one was taken.
-        minutes: events in each of the last 60 minutes, oldest first.
-    """
-
-    project: str
-    app: str
-    surface: str
-    sdk: str
-    a_minute: float
-    hour: int
-    last_at: datetime
-    minutes: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Last:
-    """The last event of a project and kind, and how many there are."""
-
-    project: str
-    kind: str
-    last_at: datetime
-    count: int
-
-
-@dataclass(frozen=True)
-class Lag:
-    """
-    Seconds between acceptance and landing.
-
-    Attributes:
-        p50: half of the events took at most so long.
-        p95: 95 of 100 did.
-        count: events that were looked at.
-        hours: within so many hours.
-    """
-
-    p50: float
-    p95: float
-    count: int
-    hours: int
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A record in quarantine: what of it is an id, and why it is there."""
-
-    at: datetime
-    partition: int
-    position: int
-    reason: str
-    project: str
-    kind: str
-    event_id: str
-
-
-@dataclass(frozen=True)
-class Orphan:
-    """A vote that waits for what it is about."""
-
-    event_id: str
-    project: str
-    kind: str
-    target_type: str
-    target_id: str
-    missing: str
-    age_s: float
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What became of all records that were ever read from the log."""
-
-    landed: int = 0
-    duplicate: int = 0
-    quarantined: int = 0
-    lost: int = 0
-    last_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Figures:
-    """
-    The warehouse at one moment.
-
-    Attributes:
-        exists: there is a warehouse.
-        totals: since ever.
-        positions: log id and partition -> where the next load begins.
-        landed: events taken in the window that are landed.
-        votes: of them opinions.
-        people: `shown`, `seen`, `dismissed`, `voted`, `answered` -> pairs of a thing and a person.
-        duplicate: records of the window's loads that had landed before.
-        lost: records of the window's loads that the log had dropped unread.
-        quarantined: reason -> records set aside in the window.
-        orphaned: votes taken in the window whose answer or comparison has not come.
-        lag: from acceptance to landing; None where nothing landed in 24 hours.
-        sources: the busiest first.
-        more_sources: sources that are not shown.
-        last: the last event of each project and kind.
-        quarantine: newest first.
-        orphans: the oldest.
-        orphan_ages: age -> how many.
-    """
-
-    exists: bool = False
-    totals: Totals = Totals()
-    positions: dict[tuple[str, int], int] = field(default_factory=dict)
-    landed: Count = Count()
-    votes: Count = Count()
-    people: dict[str, Count] = field(default_factory=dict)
-    duplicate: Count = Count()
-    lost: Count = Count()
-    quarantined: dict[str, Count] = field(default_factory=dict)
-    orphaned: Count = Count()
-    lag: Lag | None = None
-    sources: list[Source] = field(default_factory=list)
-    more_sources: int = 0
-    last: list[Last] = field(default_factory=list)
-    quarantine: list[Quarantined] = field(default_factory=list)
-    orphans: list[Orphan] = field(default_factory=list)
-    orphan_ages: dict[str, int] = field(default_factory=dict)
 
 
 def read_figures(db: duckdb.DuckDBPyConnection, now: datetime) -> Figures:
@@ -319,41 +168,6 @@ def _quarantine(db: duckdb.DuckDBPyConnection) -> list[Quarantined]:
         f"ORDER BY quarantined_at DESC, position DESC LIMIT {_MAX_SAMPLES}"
     ).fetchall()
     return [quarantined(row) for row in rows]
-
-
-def quarantined(row: Sequence[Any]) -> Quarantined:
-    """A row (quarantined_at, partition, position, reason, record) without what may be a text."""
-    at, partition, position, reason, record = row
-    project, kind, event_id = ids_in(bytes(record))
-    return Quarantined(_utc(at), partition, position, plain_reason(reason), project, kind, event_id)
-
-
-def ids_in(record: bytes) -> tuple[str, str, str]:
-    """Project, kind and event id of a record, each only where it is a well-formed one."""
-    found = parsed(record)
-    if found is not None:
-        project, kind, event_id = found.project, found.kind, found.event_id
-    else:
-        project, kind, event_id = _loosely(record)
-    return (
-        project if _PROJECT.fullmatch(project) else "",
-        kind if kind in KINDS else "",
-        event_id if _UUID.fullmatch(event_id) else "",
-    )
-
-
-def _loosely(record: bytes) -> tuple[str, str, str]:
-    try:
-        envelope = json.loads(record)
-        event = envelope.get("event") or {}
-        return str(envelope.get("project", "")), str(event.get("kind", "")), str(event.get("event_id", ""))
-    except (ValueError, AttributeError, RecursionError):
-        return "", "", ""
-
-
-def plain_reason(reason: str) -> str:
-    """A reason for quarantine where it is one of the loader's own sentences: DuckDB's quote what was sent."""
-    return reason if reason in REASONS else _HIDDEN
 
 
 def _waiting(db: duckdb.DuckDBPyConnection) -> None:

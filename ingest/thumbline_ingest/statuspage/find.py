@@ -24,9 +24,10 @@ from thumbline_warehouse.connect import NAME
 from thumbline_warehouse.export.errors import ExportError
 from thumbline_warehouse.export.options import Kind
 
-from .figures import Quarantined, quarantined
 from .kept import Look
 from .lake import Lake
+from .quarantined import quarantined
+from .shapes import Quarantined
 from .tail import Tail, WaitingEvent, parsed
 from .texts import is_event_id, plain_word, without_texts
 from .words import iso

@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from thumbline_ingest.rejections import RejectedEvent, Rejections
 
 from .collector import CollectorState
-from .figures import Count, Figures
 from .kept import Look
+from .shapes import Count, Figures
 from .tail import Tail
 
 

@@ -12,12 +12,13 @@ from thumbline_ingest.keys import KeyStore
 from thumbline_ingest.rejections import FOLDER, Rejections, read_folder
 
 from .collector import CollectorState, read_collector, url_of
-from .figures import Figures, read_figures, read_positions
+from .figures import read_figures, read_positions
 from .find import Finder
 from .kept import Kept, Look
 from .lake import Lake
 from .overview import Overview
 from .settings import StatusPageSettings
+from .shapes import Figures
 from .tail import Tail, read_tail
 
 # How long a page waits for each of them; it says so where that was not enough.

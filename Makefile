@@ -13,7 +13,7 @@ OLD_TRAINERS_READY := $(OLD_TRAINERS_VENV)/.ready
 OLD_WARNINGS := -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 SITE_PACKAGES := -c 'import site; print(site.getsitepackages()[0])'
 
-.PHONY: demo test check web test-recipes test-trainers bench docs clean
+.PHONY: demo test check web test-recipes test-trainers environments bench docs clean
 
 demo: $(READY)  ## start everything in a fresh folder, send samples, export them
 	@$(BIN)/python examples/demo.py
@@ -38,6 +38,8 @@ test-recipes: $(READY) $(RECIPES_READY)  ## examples/recipes and thumbline.opena
 test-trainers: $(TRAINERS_READY) $(OLD_TRAINERS_READY)  ## exports into the real trainers, new and old; torch takes 5 GB
 	@$(TRAINERS_VENV)/bin/python -m pytest -m trainers tests/trainers $(ARGS)
 	@$(OLD_TRAINERS_VENV)/bin/python -m pytest -m trainers $(OLD_WARNINGS) tests/trainers $(ARGS)
+
+environments: $(READY) $(RECIPES_READY) $(TRAINERS_READY) $(OLD_TRAINERS_READY)  ## all of them, 6 GB
 
 bench: $(READY)  ## lists the figures; NAME=export measures one, as a ratio against its reference
 	@$(BIN)/python -m benchmarks $(NAME)

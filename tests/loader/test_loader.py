@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from tests.events import log_records, random_thumbs, thumb
 from tests.processes import wait_for
 from thumbline_ingest.loader import Loader, LoaderSettings
-from thumbline_ingest.log import LogUnavailable, MemoryLog, Polled, Record, SqliteLog
+from thumbline_ingest.log import LogUnavailable, MemoryLog, Polled, Record, SqliteLog, open_log
 from thumbline_warehouse.errors import LogChanged, WarehouseBusy
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
@@ -220,6 +221,26 @@ def test_a_reader_that_is_never_given_its_partitions_is_replaced(store: DuckLake
     with caplog.at_level(logging.ERROR):
         load(log, store, stall_after_s=0.5, check_interval_s=0.1)
     assert log.readers == 2
+    assert "making the reader anew" in caplog.text
+    assert store._db.execute("SELECT count(*) FROM events").fetchone() == (10,)
+
+
+@pytest.mark.kafka
+def test_a_name_to_which_nothing_was_dealt_out_is_given_up(store: DuckLakeStore, kafka_address: str, caplog) -> None:
+    """A loader that dies before it has seen the topic's partitions leaves its name without any."""
+    log = open_log(f"kafka://{kafka_address}/t{uuid.uuid4().hex}?group={uuid.uuid4().hex}")
+    log.create_topic()
+    with closing(log.writer()) as writer:
+        writer.append(log_records(random_thumbs(10)))
+    dying = log.reader("loader-0")
+    group = dying._consumer._coordinator
+    group._cluster.partitions_for_topic = lambda topic: None
+    wait_for(lambda: bool(dying.poll(0.1, 10)) and group.stable(), what="joined")
+    assert not dying._consumer.assignment()
+    dying.close()
+
+    with caplog.at_level(logging.ERROR):
+        load(log, store, stall_after_s=4, check_interval_s=0.2)
     assert "making the reader anew" in caplog.text
     assert store._db.execute("SELECT count(*) FROM events").fetchone() == (10,)
 

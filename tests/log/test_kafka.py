@@ -80,6 +80,15 @@ def test_partitions_that_are_added_are_read_however_short_the_polls(kafka_addres
     reader.close()
 
 
+def test_a_reader_has_seen_its_topic_before_it_joins(kafka_address: str) -> None:
+    """Else it could deal out nothing, and who takes over its name would be given that."""
+    log = a_log(kafka_address, partitions=3)
+    log.create_topic()
+    reader = log.reader("reader")
+    assert reader._consumer._cluster.partitions_for_topic(log.settings.topic) == {0, 1, 2}
+    reader.close()
+
+
 def test_a_record_that_the_broker_would_refuse_costs_only_itself(kafka_address: str) -> None:
     log = a_log(kafka_address)
     log.create_topic()

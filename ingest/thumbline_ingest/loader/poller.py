@@ -135,7 +135,10 @@ class Poller:
                     self._put(Polled(polled.chunks, polled.assigned, fresh))
             self._obey(reader)
         finally:
-            reader.close()
+            if self._reopen.is_set():
+                reader.leave()
+            else:
+                reader.close()
 
     def _obey(self, reader: LogReader) -> None:
         while True:

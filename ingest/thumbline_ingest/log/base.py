@@ -179,6 +179,10 @@ class LogReader(Protocol):
         """Give up the partitions."""
         ...
 
+    def leave(self) -> None:
+        """Close, and keep nothing for the next reader of this name: partitions are dealt out anew."""
+        ...
+
 
 class Log(Protocol):
     """A log by its URL; opens writers and readers."""

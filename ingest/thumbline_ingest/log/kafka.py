@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, TopicAlreadyExistsError
 
 from .base import Appended, Bounds, Chunk, LogIdentity, LogMisconfigured, LogUnavailable, Polled, Record
@@ -294,6 +295,7 @@ class KafkaReader:
 
     def __init__(self, settings: KafkaSettings, member: str) -> None:
         self._settings = settings
+        self._member = member
         self._next: dict[int, int] = {}
         self._fresh: set[int] = set()
         with _mapped(settings):
@@ -314,7 +316,9 @@ class KafkaReader:
                 max_partition_fetch_bytes=8 * 1024 * 1024,
                 check_crcs=True,
             )
-        self._consumer.subscribe([settings.topic], listener=_Listener(self._assigned, self._gone))
+            self._consumer.subscribe([settings.topic], listener=_Listener(self._assigned, self._gone))
+            # Seen before the group is joined: kafka-python deals out what it knows of, which would be nothing.
+            self._consumer.partitions_for_topic(settings.topic)
 
     def poll(self, timeout_s: float, max_records: int) -> Polled:
         _finish_rejoin(self._consumer)
@@ -352,6 +356,17 @@ class KafkaReader:
     def close(self) -> None:
         with contextlib.suppress(KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=3_000)
+
+    def leave(self) -> None:
+        # A static member leaves only when its session ends, and who comes back under its name is given what it was
+        # given last: nothing, where the member that dealt the partitions out knew of none and has died.
+        self.close()
+        with contextlib.suppress(LogUnavailable):
+            _in_time(self._remove_member, self._settings)
+
+    def _remove_member(self) -> None:
+        with _admin(self._settings) as admin:
+            admin.remove_group_members(self._settings.group, [MemberToRemove(group_instance_id=self._member)])
 
     def _chunk(self, number: int, records: Sequence[Any]) -> Chunk:
         first = self._next[number]

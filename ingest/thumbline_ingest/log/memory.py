@@ -111,3 +111,6 @@ class MemoryReader:
 
     def close(self) -> None:
         self._log.release(self._member)
+
+    def leave(self) -> None:
+        self.close()

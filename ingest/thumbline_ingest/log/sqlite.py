@@ -230,6 +230,9 @@ class SqliteReader:
         self._db.close()
         os.close(self._lock_fd)
 
+    def leave(self) -> None:
+        self.close()
+
     def _claim(self, deadline: float) -> frozenset[int]:
         while not self._owned:
             try:

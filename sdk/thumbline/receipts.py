@@ -49,7 +49,6 @@ KINDS_OF_TARGET: Final[Mapping[str, tuple[str, ...]]] = {
     "comparison": ("pick", "ranking", "exposure", "signal"),
     "conversation": ("rating", "exposure", "signal"),
 }
-_KINDS_OF_TARGET: Final = {target: frozenset(kinds) for target, kinds in KINDS_OF_TARGET.items()}
 # What a page needs for the usual control. Text from strangers (edits, marks) is asked for by name.
 _USUAL_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "completion": ("thumb", "exposure", "signal"),
@@ -276,7 +275,7 @@ def _is_sound(receipt: Receipt) -> bool:
     return (
         type(receipt.issued_at) is type(receipt.expires_at) is int
         and 0 < receipt.expires_at - receipt.issued_at <= limits.MAX_RECEIPT_LIFE_S
-        and _KINDS_OF_TARGET[receipt.target_type].issuperset(receipt.kinds)
+        and set(receipt.kinds).issubset(KINDS_OF_TARGET[receipt.target_type])
         and bool(receipt.order) == (receipt.target_type == "comparison")
         and {str}.issuperset(map(type, (receipt.target_id, receipt.rater_id, *receipt.order)))
     )

@@ -27,7 +27,14 @@ def store(tmp_path: Path):
 
 
 def load(log, store, **settings: object) -> None:
-    Loader(log, store, LoaderSettings(max_batch_age_s=0.2, **settings)).run(threading.Event(), until_empty=True)
+    """Land what is there; ended after a while even where a fault would keep it for ever."""
+    stop = threading.Event()
+    end = threading.Timer(60, stop.set)
+    end.start()
+    try:
+        Loader(log, store, LoaderSettings(max_batch_age_s=0.2, **settings)).run(stop, until_empty=True)
+    finally:
+        end.cancel()
 
 
 def test_everything_lands_once_and_the_log_is_trimmed_behind_it(tmp_path: Path, store: DuckLakeStore) -> None:
@@ -181,22 +188,32 @@ def test_the_longest_line_is_one_record() -> None:
     assert Record(b"k", value).value.endswith(b"}")
 
 
+class _OddFirst(MemoryLog):
+    """Its first reader polls as it is told to, the others as they should."""
+
+    def __init__(self, poll) -> None:
+        super().__init__()
+        self.readers = 0
+        self._poll = poll
+        self.writer().append(log_records(random_thumbs(10)))
+
+    def reader(self, member: str):
+        reader = super().reader(member)
+        self.readers += 1
+        if self.readers == 1:
+            reader.poll = self._poll  # type: ignore[method-assign]
+        return reader
+
+
+def no_partitions(*_: object) -> Polled:
+    time.sleep(0.01)
+    return Polled([], frozenset(), frozenset())
+
+
 def test_a_reader_that_hangs_is_left_and_replaced(store: DuckLakeStore, caplog) -> None:
     """A poll that never returns must not stop the loader."""
     forever = threading.Event()
-
-    class HangsOnce(MemoryLog):
-        readers = 0
-
-        def reader(self, member: str):
-            reader = super().reader(member)
-            self.readers += 1
-            if self.readers == 1:
-                reader.poll = lambda *_: forever.wait()  # type: ignore[method-assign,assignment,return-value]
-            return reader
-
-    log = HangsOnce()
-    log.writer().append(log_records(random_thumbs(10)))
+    log = _OddFirst(lambda *_: forever.wait())
     with caplog.at_level(logging.ERROR):
         load(log, store, stall_after_s=1)
     forever.set()
@@ -206,18 +223,7 @@ def test_a_reader_that_hangs_is_left_and_replaced(store: DuckLakeStore, caplog) 
 
 
 def test_a_reader_that_is_never_given_its_partitions_is_replaced(store: DuckLakeStore, caplog) -> None:
-    class LeftOutOnce(MemoryLog):
-        readers = 0
-
-        def reader(self, member: str):
-            reader = super().reader(member)
-            self.readers += 1
-            if self.readers == 1:
-                reader.poll = lambda *_: time.sleep(0.01) or Polled([], frozenset(), frozenset())  # type: ignore[method-assign,func-returns-value]
-            return reader
-
-    log = LeftOutOnce()
-    log.writer().append(log_records(random_thumbs(10)))
+    log = _OddFirst(no_partitions)
     with caplog.at_level(logging.ERROR):
         load(log, store, stall_after_s=0.5, check_interval_s=0.1)
     assert log.readers == 2
@@ -261,8 +267,7 @@ def test_a_loader_that_has_lost_its_partitions_to_another_lets_that_one_work(tmp
             if self.polls <= 10:
                 return poll(*wait)
             self.release("spare")
-            time.sleep(0.01)
-            return Polled([], frozenset(), frozenset())
+            return no_partitions()
 
     url = WarehouseUrl.parse(f"ducklake:{tmp_path}/warehouse/catalog.sqlite")
     log, stop = Lost(), threading.Event()

@@ -117,7 +117,7 @@ def _member(settings: Settings) -> Iterator[str]:
     if settings.loader:
         yield settings.loader
         return
-    taken = take_slot([settings.home / f"loader-{slot}.lock" for slot in range(1_000)])
+    taken = take_slot(settings.home / f"loader-{slot}.lock" for slot in range(1_000))
     if taken is None:
         raise click.ClickException("more than 1,000 loaders in one home folder")
     slot, descriptor = taken

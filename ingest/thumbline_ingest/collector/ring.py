@@ -137,7 +137,7 @@ class RejectionRing:
         if self._file is not None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        taken = take_slot([self._folder / f"{number}.lock" for number in range(PLACES)])
+        taken = take_slot(self._folder / f"{number}.lock" for number in range(PLACES))
         if taken is None:
             return
         number, self._place = taken

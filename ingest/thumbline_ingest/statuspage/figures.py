@@ -10,7 +10,7 @@ import duckdb
 from thumbline_warehouse.closeup.standing import OPINIONS
 
 from .quarantined import plain_reason, quarantined
-from .shapes import Count, Figures, Lag, Last, Orphan, Quarantined, Source, Totals
+from .shapes import Count, Figures, Lag, Last, Orphan, Quarantined, Source, Totals, utc
 
 MINUTES: Final = 60
 """Minutes of a source's curve."""
@@ -67,7 +67,7 @@ def _totals(db: duckdb.DuckDBPyConnection) -> Totals:
         "SELECT coalesce(sum(landed), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, "
         "coalesce(sum(quarantined), 0)::BIGINT, coalesce(sum(lost), 0)::BIGINT, max(loaded_at) FROM loads",
     )
-    return Totals(landed, duplicate, quarantined, lost, _utc(last) if last else None)
+    return Totals(landed, duplicate, quarantined, lost, utc(last) if last else None)
 
 
 def _landed(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count]:
@@ -149,7 +149,7 @@ def _sources(db: duckdb.DuckDBPyConnection, now: datetime) -> tuple[list[Source]
         key = (project, app, surface, sdk)
         curves.setdefault(key, [0] * MINUTES)[MINUTES - 1 - minute] += count
         lasts[key] = max(lasts.get(key, last), last)
-    found = [Source(*key, sum(curve[-10:]) / 10, sum(curve), _utc(lasts[key]), curve) for key, curve in curves.items()]
+    found = [Source(*key, sum(curve[-10:]) / 10, sum(curve), utc(lasts[key]), curve) for key, curve in curves.items()]
     found.sort(key=lambda source: (-source.hour, source.project, source.app, source.surface, source.sdk))
     return found[:_MAX_SOURCES], max(0, len(found) - _MAX_SOURCES)
 
@@ -159,7 +159,7 @@ def _last(db: duckdb.DuckDBPyConnection) -> list[Last]:
         f"""SELECT project, kind, max(received_at), count(*) FROM events GROUP BY ALL
             ORDER BY 1, 3 DESC, 2 LIMIT {_MAX_LAST}"""
     ).fetchall()
-    return [Last(project, kind, _utc(at), count) for project, kind, at, count in rows]
+    return [Last(project, kind, utc(at), count) for project, kind, at, count in rows]
 
 
 def _quarantine(db: duckdb.DuckDBPyConnection) -> list[Quarantined]:
@@ -209,7 +209,3 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
 
 def _sql(at: datetime) -> str:
     return f"TIMESTAMP '{at.astimezone(timezone.utc).replace(tzinfo=None).isoformat(sep=' ')}'"
-
-
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=timezone.utc)

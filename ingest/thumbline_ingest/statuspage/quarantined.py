@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import timezone
 from typing import Any, Final
 
 from thumbline.events import KINDS, UUID_PATTERN
 from thumbline_warehouse.landing import REASONS
 
-from .shapes import Quarantined
+from .shapes import Quarantined, utc
 from .tail import parsed
 
 _UUID: Final = re.compile(UUID_PATTERN)
@@ -23,9 +22,7 @@ def quarantined(row: Sequence[Any]) -> Quarantined:
     """A row (quarantined_at, partition, position, reason, record) without what may be a text."""
     at, partition, position, reason, record = row
     project, kind, event_id = ids_in(bytes(record))
-    return Quarantined(
-        at.replace(tzinfo=timezone.utc), partition, position, plain_reason(reason), project, kind, event_id
-    )
+    return Quarantined(utc(at), partition, position, plain_reason(reason), project, kind, event_id)
 
 
 def ids_in(record: bytes) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 
 
 @dataclass(frozen=True)
@@ -148,3 +148,8 @@ class Figures:
     quarantine: list[Quarantined] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     orphan_ages: dict[str, int] = field(default_factory=dict)
+
+
+def utc(at: datetime) -> datetime:
+    """A time of the warehouse, which comes without a zone."""
+    return at.replace(tzinfo=timezone.utc)

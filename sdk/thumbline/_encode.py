@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 from pydantic import ValidationError
 
 from . import limits
+from ._fork import in_one_piece
 from ._people import People
 from ._version import __version__
 from .errors import InvalidEvent, invalid
@@ -49,7 +50,7 @@ class Encoder:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._people = People(settings)
-        # Built now, and not for twenty milliseconds in the middle of a request, or of a fork.
+        # Built now, and not for twenty milliseconds in the middle of a request.
         EVENT_ADAPTER.rebuild()
         for model in get_args(Event):
             model.model_rebuild()
@@ -79,7 +80,8 @@ class Encoder:
             **fields,
         }
         self._hide_people(event)
-        data = _to_json(event)
+        with in_one_piece():
+            data = _to_json(event)
         if len(data) > limits.MAX_EVENT_BYTES:
             raise TooLarge(Problem("", f"must be at most {limits.MAX_EVENT_BYTES} bytes of JSON"))
         return data

@@ -158,6 +158,76 @@ def test_kill_9_loses_nothing_durable(server, run_python, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fork_waits_for_the_check_of_an_event(server, run_python):
+    """Of the locks inside pydantic a child finds none locked by a thread that it does not have."""
+    run_python(
+        CLIENT
+        + """
+    import threading
+    from thumbline import _encode
+
+    class Slow:
+        # pydantic's validator, behind a lock that survives a fork, as its own are for their first use
+        lock, entered = threading.Lock(), threading.Event()
+        whole = _encode.EVENT_ADAPTER
+        def __getattr__(self, name):
+            return getattr(self.whole, name)
+        def validate_python(self, event):
+            with self.lock:
+                self.entered.set()
+                time.sleep(0.3)
+                return self.whole.validate_python(event)
+
+    _encode.EVENT_ADAPTER = slow = Slow()
+    tl = client()
+    tl.thumb("parent", "up", rater="u")
+    assert slow.entered.wait(5)
+    pid = os.fork()
+    if pid:
+        deadline = time.monotonic() + 5
+        while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if done == (0, 0):
+            os.kill(pid, 9)
+        assert done == (pid, 0), "the child hangs"
+    else:
+        tl.thumb("child", "up", rater="u")
+    """,
+        server.url,
+    )
+    assert sorted(event["target_id"] for event in server.stored.values()) == ["child", "parent"]
+
+
+def test_a_fork_does_not_wait_for_ever(run_python):
+    """Where the other thread waits for something that the forking one holds, both go on after a second."""
+    done = run_python(
+        """
+        import os, threading, time
+        from thumbline._fork import in_one_piece
+
+        held, forked = threading.Event(), threading.Event()
+        def hold():
+            with in_one_piece():
+                held.set()
+                forked.wait(60)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        pid = os.fork()
+        if not pid:
+            with in_one_piece():
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        forked.set()
+        thread.join()
+        with in_one_piece():
+            print("both went on")
+        """
+    )
+    assert done.stdout == "both went on\n"
+
+
 def test_a_child_sends_its_own_and_the_parent_its_own(server, run_python):
     """Fork with events queued: the child's are sent by the child, the parent's once, by the parent."""
     run_python(

@@ -1,6 +1,5 @@
 """The end of the process, forks and kill -9, in processes of their own."""
 
-import os
 import signal
 import time
 

@@ -49,7 +49,6 @@ KINDS_OF_TARGET: Final[Mapping[str, tuple[str, ...]]] = {
     "comparison": ("pick", "ranking", "exposure", "signal"),
     "conversation": ("rating", "exposure", "signal"),
 }
-_ALLOWED: Final = {target: frozenset(kinds) for target, kinds in KINDS_OF_TARGET.items()}
 # What a page needs for the usual control. Text from strangers (edits, marks) is asked for by name.
 _USUAL_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "completion": ("thumb", "exposure", "signal"),
@@ -58,12 +57,11 @@ _USUAL_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _VERSION: Final = "tlr1"
-_SHAPE: Final = re.compile(r"(tlr1\.[A-Za-z0-9]{8}\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
-_KEY_ID: Final = slice(5, 13)
+_SHAPE: Final = re.compile(r"(tlr1\.([A-Za-z0-9]{8})\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 # How far the clocks of back end and collector may be apart.
 _CLOCK_TOLERANCE_S: Final = 60
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_decode: Final = json.JSONDecoder().raw_decode
+_decode: Final = json.JSONDecoder().decode
 
 # One sentence for all of these: which of them it is would help nobody but a forger.
 _NOT_VALID: Final = (
@@ -112,7 +110,6 @@ class Receipt(NamedTuple):
 # The fields' names among the claims, which travel with every page; in the order of the fields.
 _CLAIMS: Final = ("t", "i", "r", "k", "n", "x", "o", "p", "w", "c", "g", "a")
 _KNOWN: Final = frozenset(_CLAIMS)
-_TEXT: Final = frozenset({str})
 
 
 class Minter:
@@ -200,10 +197,13 @@ def read_receipt(text: str, signer: Callable[[str], Signer | None], now_s: float
     """
     if len(text) > limits.MAX_RECEIPT_LENGTH:
         raise ReceiptRefused(f"is longer than {limits.MAX_RECEIPT_LENGTH} characters")
-    key_id = text[_KEY_ID]
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise ReceiptRefused(_why_no_receipt(text))
+    signed, key_id, claims, signature = match.groups()
     own_signer = signer(key_id)
     # An unknown key takes the time that a known one takes, and holds nothing.
-    receipt = _signed(own_signer or _nobody(), text)
+    receipt = _signed(own_signer or _nobody(), signed, claims, signature)
     if own_signer is None:
         raise ReceiptRefused(_NOT_VALID)
     if now_s >= receipt.expires_at:
@@ -214,16 +214,12 @@ def read_receipt(text: str, signer: Callable[[str], Signer | None], now_s: float
 
 
 @lru_cache(maxsize=4096)
-def _signed(signer: Signer, text: str) -> Receipt:
+def _signed(signer: Signer, signed: str, claims: str, signature: str) -> Receipt:
     # A page sends several events with one receipt: that it is shown, that it is seen, the vote, its reasons. What
     # was found to hold is remembered for this signer, which goes when its key is revoked; what was refused is not.
     #
     # Text against text: another spelling of the same signature in base64 is another text. And the claims
     # are read only after that, so nothing but our own writing is ever parsed.
-    match = _SHAPE.fullmatch(text)
-    if match is None:
-        raise ReceiptRefused(_why_no_receipt(text))
-    signed, claims, signature = match.groups()
     if not hmac.compare_digest(signer.get_signature(signed), signature.encode()):
         raise ReceiptRefused(_NOT_VALID)
     return _parsed(claims)
@@ -260,15 +256,14 @@ def _parsed(claims: str) -> Receipt:
     try:
         # From the URL-safe alphabet of base64 to the usual one; padding beyond what is needed does not count.
         usual = claims.replace("-", "+").replace("_", "/") + "=="
-        text = binascii.a2b_base64(usual).decode()
-        found, end = _decode(text)
+        found = _decode(binascii.a2b_base64(usual).decode())
         found["k"] = tuple(found["k"])
         found["o"] = tuple(found.get("o", ()))
         receipt = Receipt(*map(found.get, _CLAIMS))
         # A claim that this version does not know is one that it cannot honour.
         if not _KNOWN.issuperset(found):
             raise ReceiptRefused("was minted by a newer client: update the collector")
-        if end == len(text) and _is_sound(receipt):
+        if _is_sound(receipt):
             return receipt
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
@@ -280,9 +275,9 @@ def _is_sound(receipt: Receipt) -> bool:
     return (
         type(receipt.issued_at) is type(receipt.expires_at) is int
         and 0 < receipt.expires_at - receipt.issued_at <= limits.MAX_RECEIPT_LIFE_S
-        and _ALLOWED[receipt.target_type].issuperset(receipt.kinds)
+        and set(receipt.kinds).issubset(KINDS_OF_TARGET[receipt.target_type])
         and bool(receipt.order) == (receipt.target_type == "comparison")
-        and _TEXT.issuperset(map(type, (receipt.target_id, receipt.rater_id, *receipt.order)))
+        and {str}.issuperset(map(type, (receipt.target_id, receipt.rater_id, *receipt.order)))
     )
 
 

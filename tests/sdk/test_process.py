@@ -10,6 +10,26 @@ CLIENT = """
     def client(**options):
         return thumbline.Client(sys.argv[1], key="k", **options)
 """
+# Another thread holds locks; what comes back lets them go.
+HOLD = """
+    import threading
+    from contextlib import ExitStack
+    def hold(*locks):
+        held, done = threading.Event(), threading.Event()
+        def run():
+            with ExitStack() as stack:
+                for lock in locks:
+                    stack.enter_context(lock)
+                held.set()
+                done.wait(60)
+        thread = threading.Thread(target=run)
+        thread.start()
+        held.wait()
+        def let_go():
+            done.set()
+            thread.join()
+        return let_go
+"""
 
 
 def test_a_plain_exit_delivers(server, run_python):
@@ -200,29 +220,20 @@ def test_a_fork_waits_for_the_check_of_an_event(server, run_python):
 def test_a_fork_does_not_wait_for_ever(run_python):
     """Where the other thread waits for something that the forking one holds, both go on after a second."""
     done = run_python(
-        """
-        import os, threading, time
-        from thumbline._fork import in_one_piece
-
-        held, forked = threading.Event(), threading.Event()
-        def hold():
-            with in_one_piece():
-                held.set()
-                forked.wait(60)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        held.wait()
-        pid = os.fork()
-        if not pid:
-            with in_one_piece():
-                os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-        forked.set()
-        thread.join()
+        CLIENT
+        + HOLD
+        + """
+    from thumbline._fork import in_one_piece
+    let_go = hold(in_one_piece())
+    pid = os.fork()
+    if not pid:
         with in_one_piece():
-            print("both went on")
-        """
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    let_go()
+    with in_one_piece():
+        print("both went on")
+    """
     )
     assert done.stdout == "both went on\n"
 
@@ -279,26 +290,18 @@ def test_a_fork_while_the_locks_are_held_does_not_hang(server, run_python):
     """Another thread may be in the middle of anything at a fork."""
     run_python(
         CLIENT
+        + HOLD
         + """
-    import threading
     tl = client(spool=None)
     tl.thumb("parent", "up", rater="u")
-    held, done = threading.Event(), threading.Event()
-    def hold():
-        with tl._pipeline._buffer.lock, tl._pipeline._sender._start_lock:
-            held.set()
-            done.wait(10)
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
+    let_go = hold(tl._pipeline._buffer.lock, tl._pipeline._sender._start_lock)
     pid = os.fork()
     if pid == 0:
         for i in range(100):
             tl.thumb(f"child-{i}", "up", rater="u")
         os._exit(0 if tl.flush(5) else 1)
     status = os.waitpid(pid, 0)[1]
-    done.set()
-    thread.join()
+    let_go()
     assert status == 0
     """,
         server.url,
@@ -312,18 +315,11 @@ def test_a_fork_while_the_spool_is_held_does_not_hang(server, run_python, tmp_pa
     server.is_down = True
     run_python(
         CLIENT
+        + HOLD
         + """
-    import threading
     tl = client(spool=sys.argv[2], durable=True, exit_timeout_s=0.2)
     tl.thumb("parent", "up", rater="u")
-    held, done = threading.Event(), threading.Event()
-    def hold():
-        with tl._pipeline._spool._lock:
-            held.set()
-            done.wait(10)
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
+    let_go = hold(tl._pipeline._spool._lock)
     pid = os.fork()
     if pid == 0:
         tl.thumb("child", "up", rater="u")
@@ -331,8 +327,7 @@ def test_a_fork_while_the_spool_is_held_does_not_hang(server, run_python, tmp_pa
         assert tl.stats().spooled == 1
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    done.set()
-    thread.join()
+    let_go()
     """,
         server.url,
         tmp_path,

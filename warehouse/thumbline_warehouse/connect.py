@@ -12,6 +12,9 @@ from .urls import WarehouseUrl
 
 NAME = "thumbline"
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
+# Times are stored in UTC and shown in it: a machine's own zone must not change a result. GLOBAL, because a cursor of
+# the connection would begin with the machine's zone again.
+_UTC = "SET GLOBAL TimeZone = 'UTC'"
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,19 @@ def attach_statements(url: WarehouseUrl, *, read_only: bool = True) -> list[str]
     """
     The statements with which any DuckDB of the same version opens the warehouse.
 
-        LOAD '...';  LOAD '...';  ATTACH 'ducklake:sqlite:...' AS thumbline (...);  USE thumbline;
+        LOAD '...';  LOAD '...';  SET GLOBAL TimeZone = 'UTC';
+        ATTACH 'ducklake:sqlite:...' AS thumbline (...);  USE thumbline;
     """
     loads = [f"LOAD '{_quoted(str(extension_path(name)))}'" for name in _EXTENSIONS]
-    options = [f"DATA_PATH '{_quoted(url.data_path)}'"]
+    # DuckLake keeps the folder's path as it was when the catalog was made, and refuses another one. Where the
+    # folder is now is what the URL says: it may have been moved, copied, restored or reached through a link.
+    options = [f"DATA_PATH '{_quoted(url.data_path)}'", "OVERRIDE_DATA_PATH true"]
     # Rows inlined in the catalog would have to be flushed, which readers must not meet (see compaction.py).
     options.append("READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0")
     if url.catalog.startswith("sqlite:"):
         # Without WAL two overlapping transactions deadlock and both fail.
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000"]
-    return [*loads, f"ATTACH 'ducklake:{_quoted(url.catalog)}' AS {NAME} ({', '.join(options)})", f"USE {NAME}"]
+    return [*loads, _UTC, f"ATTACH 'ducklake:{_quoted(url.catalog)}' AS {NAME} ({', '.join(options)})", f"USE {NAME}"]
 
 
 def extension_path(name: str) -> Path:
@@ -105,8 +111,7 @@ def _configured(settings: ConnectionSettings) -> duckdb.DuckDBPyConnection:
     if settings.temp_directory:
         config["temp_directory"] = settings.temp_directory
     connection = duckdb.connect(config=config)
-    # Times are stored in UTC and shown in it: a machine's own zone must not change a result.
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(_UTC)
     # A table's name must never find a Python variable of the caller's.
     connection.execute("SET python_enable_replacements = false")
     return connection

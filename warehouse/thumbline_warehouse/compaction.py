@@ -25,7 +25,7 @@ _SMALL_BYTES: Final = 32 * 1024 * 1024
 _MERGED_BYTES: Final = 64 * 1024 * 1024
 # Fewer small files than this in a row are not worth reading again.
 _MIN_FILES: Final = 8
-_TABLES: Final = ("events", "loads", "quarantine")
+_TABLES: Final = ("events", "loads", "quarantine", "conflicts")
 
 _FILES: Final = f"""
 SELECT f.file_size_bytes, s.min_value::BIGINT, s.max_value::BIGINT

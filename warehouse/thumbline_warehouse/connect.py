@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from .errors import WarehouseOutdated
 from .urls import WarehouseUrl
 
 NAME = "thumbline"
@@ -48,6 +49,7 @@ def connect(
 
     Raises:
         FileNotFoundError: `read_only`, and there is no warehouse yet.
+        WarehouseOutdated: `read_only`, and an older version has made it.
         duckdb.Error: the catalog cannot be opened.
     """
     file = url.catalog_file
@@ -58,6 +60,8 @@ def connect(
     connection = _configured(settings or ConnectionSettings())
     for statement in attach_statements(url, read_only=read_only):
         connection.execute(statement)
+    if read_only:
+        _check_version(connection)
     return connection
 
 
@@ -97,6 +101,19 @@ def extension_path(name: str) -> Path:
             f"DuckDB extension '{name}' does not fit duckdb {duckdb.__version__}: pip install 'thumbline[server]'"
         )
     return found
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection) -> None:
+    # What everything here is joined by. Who may write adds it: `migrate`.
+    try:
+        columns = {row[0] for row in connection.execute("DESCRIBE events").fetchall()}
+    except duckdb.CatalogException:
+        return
+    if "event_key" not in columns:
+        connection.close()
+        raise WarehouseOutdated(
+            "an older version of thumbline has made this warehouse; to bring it up to date: thumbline load --until-empty"
+        )
 
 
 def _configured(settings: ConnectionSettings) -> duckdb.DuckDBPyConnection:

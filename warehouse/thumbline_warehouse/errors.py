@@ -4,7 +4,8 @@ Errors of the warehouse.
     WarehouseError
     ├── WarehouseBusy      the same call may work later
     ├── Fenced             somebody else has landed these positions
-    └── LogChanged         the log is not the one that was landed before; an operator has to act
+    ├── LogChanged         the log is not the one that was landed before; an operator has to act
+    └── WarehouseOutdated  made by an older version, and not brought up to date yet
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Fenced(WarehouseError):
     def __init__(self, positions: Mapping[int, int]) -> None:
         super().__init__("another loader has landed these positions")
         self.positions = dict(positions)
+
+
+class WarehouseOutdated(WarehouseError):
+    """An older version has made the warehouse; a loader of this version brings it up to date."""
 
 
 class LogChanged(WarehouseError):

@@ -23,7 +23,7 @@ import pyarrow as pa
 from thumbline.events import KINDS, fields_of
 
 from . import messages
-from .schema import EVENTS, quoted
+from .schema import EVENTS, event_key, quoted
 
 ENVELOPE_VERSION: Final = 1
 
@@ -56,6 +56,7 @@ def _hash(raw: str, canonical: str) -> str:
 
 _EXPRESSIONS: Final = {
     "project": "r.project",
+    "event_key": event_key("r.project", "e.event_id"),
     "occurred_at": "make_timestamp(epoch_us(e.occurred_at))",
     "received_at": "make_timestamp(r.received_at * 1000)",
     "rater_id": "e.rater.id",
@@ -159,6 +160,18 @@ def _expression(name: str) -> str:
 
 
 _STAGE: Final = _stage_sql()
+# What may differ when a client sends an event again, or a host logs it anew under its own key; what is worked out
+# here from texts stands for them.
+_NOT_CONTENT: Final = frozenset(
+    ["event_id", "event_key", "project", "occurred_at", "received_at", "sequence", "load_id", "sdk", "extra", "messages", "response", "prompt_end", "prompt_chars", "response_chars", "form"]
+)
+_CONTENT_NAMES: Final = tuple(column.name for column in EVENTS if column.name not in _NOT_CONTENT)
+_CONTENT: Final = ", ".join(quoted(name) for name in _CONTENT_NAMES)
+_SAYS: Final = {"prompt_hash": "messages", "response_hash": "response"}
+_DIFFERENCES: Final = ", ".join(
+    f"CASE WHEN s.{quoted(name)} IS DISTINCT FROM f.{quoted(name)} THEN '{_SAYS.get(name, name)}' END"
+    for name in _CONTENT_NAMES
+)
 _COLUMNS: Final = ", ".join(quoted(column.name) for column in EVENTS)
 _VALUES: Final = ", ".join("$load_id" if column.name == "load_id" else quoted(column.name) for column in EVENTS)
 
@@ -187,12 +200,13 @@ class Records:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the records of a partition; `records = landed + duplicates + quarantined`."""
+    """What became of the records of a partition; `records = landed + duplicates + conflicts + quarantined`."""
 
     records: int
     landed: int
     duplicates: int
     quarantined: int
+    conflicts: int = 0
 
 
 def stage(db: duckdb.DuckDBPyConnection, batch: Iterable[Records]) -> None:
@@ -213,21 +227,29 @@ def stage(db: duckdb.DuckDBPyConnection, batch: Iterable[Records]) -> None:
 
 def insert(db: duckdb.DuckDBPyConnection, log_id: str, load_id: int) -> dict[int, Counts]:
     """
-    Move what is staged into `events` and `quarantine`, inside the caller's transaction.
+    Move what is staged into `events`, `conflicts` and `quarantine`, inside the caller's transaction.
 
-    Each `event_id` lands once: the first of a batch wins, and none that is in the table already.
+    Each event lands once: of an id in a project the first of a batch, and none that is in the table already.
     """
     _choose_fresh(db)
+    _find_conflicts(db)
     db.execute(
         f"INSERT INTO events ({_COLUMNS}) SELECT {_VALUES} FROM staged WHERE rowid IN (SELECT row FROM fresh)",
         {"load_id": load_id},
     )
     counts = _counts(db)
+    where = {"log_id": log_id, "load_id": load_id}
+    if any(count.conflicts for count in counts.values()):
+        db.execute(
+            "INSERT INTO conflicts SELECT project, event_id, kind, fields, $log_id, partition, position, $load_id, "
+            "make_timestamp(epoch_us(now())) FROM differing",
+            where,
+        )
     if any(count.quarantined for count in counts.values()):
         db.execute(
             "INSERT INTO quarantine SELECT $log_id, partition, position, reason, bytes, $load_id, "
             "make_timestamp(epoch_us(now())) FROM rejects",
-            {"log_id": log_id, "load_id": load_id},
+            where,
         )
     return counts
 
@@ -235,42 +257,74 @@ def insert(db: duckdb.DuckDBPyConnection, log_id: str, load_id: int) -> dict[int
 def _choose_fresh(db: duckdb.DuckDBPyConnection) -> None:
     # Ids and row numbers only: the wide rows are touched once, by the insert.
     db.execute(
-        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT event_id, min(rowid) AS row FROM staged "
-        "WHERE reason IS NULL GROUP BY event_id"
+        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT event_key, any_value(event_id) AS event_id, min(rowid) AS row "
+        "FROM staged WHERE reason IS NULL GROUP BY event_key"
     )
+    for of_fresh, of_events in _windows(db, "fresh"):
+        # The bounds are literals so that files and row groups outside them are never opened.
+        db.execute(
+            f"DELETE FROM fresh WHERE ({of_fresh}) AND event_key IN (SELECT event_key FROM events WHERE ({of_events}) "
+            f"AND event_key IN (SELECT event_key FROM fresh WHERE {of_fresh}))"
+        )
+
+
+def _windows(db: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    """
+    Where in `events` the ids of a table are to be looked for: conditions on the table and on `events`.
+
+    The many ids of the last hour are looked up by their range, which reads next to nothing; the few others alone.
+    """
     # Ids from the future (a wrong clock) are looked up alone too, or all others would count as old.
     tomorrow = _uuid_at(int(time.time() * 1000) + 24 * 60 * 60 * 1000)
     found = db.execute(
-        f"SELECT max(event_id) FROM fresh WHERE substr(event_id::VARCHAR, 15, 1) = '7' AND event_id < '{tomorrow}'::UUID"
+        f"SELECT max(event_id) FROM {table} WHERE substr(event_id::VARCHAR, 15, 1) = '7' AND event_id < '{tomorrow}'::UUID"
     ).fetchone()
     newest = found[0] if found else None
     if newest is None:
-        _drop_known(db, "true", "true")
-        return
+        return [("true", "true")]
     recent = _uuid_at(max(0, (newest.int >> 80) - _RECENT_MS))
     window = f"event_id >= '{recent}'::UUID AND event_id <= '{newest}'::UUID"
-    low = db.execute(f"SELECT min(event_id) FROM fresh WHERE {window}").fetchone()
+    low = db.execute(f"SELECT min(event_id) FROM {table} WHERE {window}").fetchone()
     narrow = f"event_id >= '{low[0]}'::UUID AND event_id <= '{newest}'::UUID" if low else window
-    _drop_known(db, window, narrow)
-    (late,) = db.execute(f"SELECT count(*) FROM fresh WHERE NOT ({window})").fetchone() or (0,)
-    if late:
-        _drop_known(db, f"NOT ({window})", "true")
+    (late,) = db.execute(f"SELECT count(*) FROM {table} WHERE NOT ({window})").fetchone() or (0,)
+    return [(window, narrow), *([(f"NOT ({window})", "true")] if late else [])]
 
 
-def _drop_known(db: duckdb.DuckDBPyConnection, of_fresh: str, of_events: str) -> None:
-    # The bounds are literals so that files and row groups outside them are never opened.
+def _find_conflicts(db: duckdb.DuckDBPyConnection) -> None:
+    """
+    Make `differing`: the repeats that say something else than the event whose id they bear.
+
+        staged thumb 0192… up, in `events` 0192… down  ->  differing (row, project, 0192…, thumb, ['value'])
+    """
     db.execute(
-        f"DELETE FROM fresh WHERE ({of_fresh}) AND event_id IN (SELECT event_id FROM events WHERE ({of_events}) "
-        f"AND event_id IN (SELECT event_id FROM fresh WHERE {of_fresh}))"
+        "CREATE OR REPLACE TEMP TABLE repeats AS SELECT rowid AS row, event_key, event_id FROM staged "
+        "WHERE reason IS NULL AND rowid NOT IN (SELECT row FROM fresh)"
+    )
+    (any_of_them,) = db.execute("SELECT count(*) FROM repeats").fetchone() or (0,)
+    first = f"SELECT event_key, {_CONTENT} FROM staged WHERE rowid IN (SELECT row FROM fresh)"
+    if any_of_them:
+        for of_repeats, of_events in _windows(db, "repeats"):
+            first += (
+                f" UNION ALL SELECT event_key, {_CONTENT} FROM events WHERE ({of_events}) "
+                f"AND event_key IN (SELECT event_key FROM repeats WHERE {of_repeats})"
+            )
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE differing AS SELECT * FROM (SELECT r.row, s.partition, s.position, s.project, "
+        f"s.event_id, s.kind, list_filter([{_DIFFERENCES}], lambda field: field IS NOT NULL) AS fields "
+        f"FROM repeats r JOIN staged s ON s.rowid = r.row JOIN ({first}) f ON f.event_key = r.event_key) WHERE len(fields) > 0"
     )
 
 
 def _counts(db: duckdb.DuckDBPyConnection) -> dict[int, Counts]:
     rows = db.execute(
         "SELECT partition, count(*), count(*) FILTER (reason IS NOT NULL), "
-        "count(*) FILTER (rowid IN (SELECT row FROM fresh)) FROM staged GROUP BY partition"
+        "count(*) FILTER (rowid IN (SELECT row FROM fresh)), count(*) FILTER (rowid IN (SELECT row FROM differing)) "
+        "FROM staged GROUP BY partition"
     ).fetchall()
-    return {part: Counts(total, landed, total - landed - bad, bad) for part, total, bad, landed in rows}
+    return {
+        part: Counts(total, landed, total - landed - bad - conflicts, bad, conflicts)
+        for part, total, bad, landed, conflicts in rows
+    }
 
 
 def _uuid_at(ms: int) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 import duckdb
 
 from .connect import NAME
-from .schema import TABLES, Table, literal, quoted
+from .schema import TABLES, Table, event_key, literal, quoted
 from .views import VIEWS, View
 
 # Where `documentation` keeps which definitions are in the database.
@@ -29,6 +29,7 @@ def migrate(db: duckdb.DuckDBPyConnection) -> None:
     try:
         for table in TABLES:
             _make_table(db, table)
+        _fill_keys(db)
         for view in VIEWS:
             db.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
             db.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
@@ -63,6 +64,13 @@ def _make_table(db: duckdb.DuckDBPyConnection, table: Table) -> None:
             db.execute(f"ALTER TABLE {table.name} ADD COLUMN {quoted(column.name)} {column.type}")
         db.execute(f"COMMENT ON COLUMN {table.name}.{quoted(column.name)} IS {literal(column.comment)}")
     db.execute(f"COMMENT ON TABLE {table.name} IS {literal(table.comment)}")
+
+
+def _fill_keys(db: duckdb.DuckDBPyConnection) -> None:
+    """Events of a version that knew no keys get theirs."""
+    (without,) = db.execute("SELECT count(*) FROM events WHERE event_key IS NULL").fetchone() or (0,)
+    if without:
+        db.execute(f"UPDATE events SET event_key = {event_key('project', 'event_id')} WHERE event_key IS NULL")
 
 
 def _document(db: duckdb.DuckDBPyConnection, version: str) -> None:

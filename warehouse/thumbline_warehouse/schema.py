@@ -36,7 +36,12 @@ def _field(name: str, type_: str, comment: str) -> Column:
 
 
 _COMMON: Final = (
-    Column("event_id", "UUID", "UUID minted by the client; the key for de-duplication", json="UUID"),
+    Column("event_id", "UUID", "UUID minted by the client; unique in its project", json="UUID"),
+    Column(
+        "event_key",
+        "UUID",
+        "MD5 of project and event_id: unique in the warehouse; the key for de-duplication and for joins of events",
+    ),
     Column(
         "kind",
         "VARCHAR",
@@ -139,6 +144,21 @@ TABLES: Final = (
         ),
     ),
     Table(
+        "conflicts",
+        "Events that came under an id which another event of their project had: the first one counts.",
+        (
+            Column("project", "VARCHAR", "the project"),
+            Column("event_id", "UUID", "the id"),
+            Column("kind", "VARCHAR", "kind of the event that was left out"),
+            Column("fields", "VARCHAR[]", "what it says otherwise than the event that counts"),
+            Column("log_id", "VARCHAR", "the log that it came from"),
+            Column("partition", "INTEGER", "its partition"),
+            Column("position", "BIGINT", "its position in the partition"),
+            Column("load_id", "BIGINT", "the load that met it"),
+            Column("found_at", "TIMESTAMP", "when, UTC"),
+        ),
+    ),
+    Table(
         "loads",
         "One row a load and partition: which positions it covered and what became of the records.",
         (
@@ -147,9 +167,10 @@ TABLES: Final = (
             Column("partition", "INTEGER", "its partition"),
             Column("first_position", "BIGINT", "position from which was read"),
             Column("next_position", "BIGINT", "position from which the next load reads"),
-            Column("records", "BIGINT", "records read: landed + duplicates + quarantined"),
+            Column("records", "BIGINT", "records read: landed + duplicates + conflicts + quarantined"),
             Column("landed", "BIGINT", "rows added to events"),
-            Column("duplicates", "BIGINT", "records whose event_id was there already"),
+            Column("duplicates", "BIGINT", "records whose event was there already"),
+            Column("conflicts", "BIGINT", "records whose event_id was there already, with other content"),
             Column("quarantined", "BIGINT", "records that went to quarantine"),
             Column("lost", "BIGINT", "positions that the log had dropped before they were read"),
             Column("loader", "VARCHAR", "name of the loader"),
@@ -181,6 +202,11 @@ TABLES: Final = (
         ),
     ),
 )
+
+
+def event_key(project: str, event_id: str) -> str:
+    """SQL: the key of an event, of its project and its id. An id alone says nothing: each project has its own."""
+    return f"md5({project} || chr(0) || {event_id})::UUID"
 
 
 def quoted(name: str) -> str:

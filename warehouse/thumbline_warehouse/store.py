@@ -4,7 +4,7 @@ The warehouse store seam, and its implementation on DuckLake.
 A load is one transaction: rows, quarantine, positions and the load's number become visible together
 or not at all. The number is moved on by a compare-and-swap of the one row of `head`, so that of two
 loads at the same time one fails and is tried again on what the other has written; that is what
-fences a loader that was paused, and what keeps an `event_id` single across loaders.
+fences a loader that was paused, and what keeps an event single across loaders.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Landed:
     counts: Mapping[int, Counts]
 
     def total(self, field: str) -> int:
-        """Sum of `records`, `landed`, `duplicates` or `quarantined` over the partitions."""
+        """Sum of `records`, `landed`, `duplicates`, `conflicts` or `quarantined` over the partitions."""
         return sum(getattr(count, field) for count in self.counts.values())
 
 
@@ -212,13 +212,18 @@ class DuckLakeStore:
                     count.records,
                     count.landed,
                     count.duplicates,
+                    count.conflicts,
                     count.quarantined,
                     records.lost,
                     self.settings.loader,
                 ]
             )
-        values = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, make_timestamp(epoch_us(now())))" for _ in rows)
-        self._db.execute(f"INSERT INTO loads VALUES {values}", [value for row in rows for value in row])
+        values = ", ".join(f"({', '.join('?' * len(row))}, make_timestamp(epoch_us(now())))" for row in rows)
+        self._db.execute(
+            "INSERT INTO loads (load_id, log_id, partition, first_position, next_position, records, landed, duplicates, "
+            f"conflicts, quarantined, lost, loader, loaded_at) VALUES {values}",
+            [value for row in rows for value in row],
+        )
 
     def _land_in_parts(self, log_id: str, batch: Sequence[Records]) -> Landed:
         # DuckDB refuses the batch as a whole for a reason that no check foresaw: halve until the record
@@ -316,4 +321,5 @@ def _sum(one: Counts | None, other: Counts) -> Counts:
         one.landed + other.landed,
         one.duplicates + other.duplicates,
         one.quarantined + other.quarantined,
+        one.conflicts + other.conflicts,
     )

@@ -13,7 +13,7 @@ from .schema import EVENTS, quoted
 
 _COMMENTS: Final = {column.name: column.comment for column in EVENTS}
 
-_BASE: Final = ("event_id", "project", "occurred_at", "received_at", "load_id")
+_BASE: Final = ("event_id", "project", "event_key", "occurred_at", "received_at", "load_id")
 _RATER: Final = ("rater_id", "rater_kind", "rater_wrote_prompt")
 _PLACE: Final = ("conversation_id", "app", "surface", "app_version", "sdk", "training_consent", "properties", "extra")
 _TARGET: Final = ("target_type", "target_id")
@@ -93,27 +93,27 @@ def _kind(name: str, comment: str, kind: str, *groups: tuple[str, ...], first_of
     sql = f"{_select(*(c for group in groups for c in group))} FROM events WHERE kind = '{kind}'"
     if first_of:
         later = not_first(f"kind = '{kind}'", f"project, {first_of}", "occurred_at, event_id")
-        sql += f" AND event_id NOT IN ({later})"
+        sql += f" AND event_key NOT IN ({later})"
     return View(name, comment, sql)
 
 
 def not_first(condition: str, key: str, order: str) -> str:
     """
-    SQL of the event_ids, of the events under a condition, that are not the first of their key in an order.
+    SQL of the event_keys of the events under a condition that are not the first of their key in an order.
 
     Nearly every key is there once, which a count of hashes finds out in little memory; only the others
     are compared. (One state per key with all of its columns takes ten times as much.)
     """
     hashes = f"SELECT hash({key}) FROM events WHERE {condition} GROUP BY 1 HAVING count(*) > 1"
     return (
-        f"SELECT event_id FROM events WHERE {condition} AND hash({key}) IN ({hashes}) "
+        f"SELECT event_key FROM events WHERE {condition} AND hash({key}) IN ({hashes}) "
         f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order}) > 1"
     )
 
 
 def superseded(condition: str) -> str:
     """
-    SQL of the event_ids of opinions that a later one of the same rater on the same thing took the place of.
+    SQL of the event_keys of opinions that a later one of the same rater on the same thing took the place of.
 
     The latest is that of the latest client time, then client sequence, then event_id.
     """
@@ -251,7 +251,7 @@ _CURRENT_VOTES: Final = f"""
        {", ".join(quoted(c) for c in (*_WORDS, *_PLACE))}
 FROM events
 WHERE {_OPINIONS}
-  AND event_id NOT IN ({superseded(_OPINIONS)})
+  AND event_key NOT IN ({superseded(_OPINIONS)})
   AND NOT (kind = 'thumb' AND value = 'retracted')
   AND NOT (kind = 'pick' AND outcome = 'retracted')
   AND NOT (kind = 'rating' AND score IS NULL)
@@ -288,7 +288,7 @@ FROM counted
 _PICK_RESULTS: Final = """
 WITH shown AS (SELECT project, comparison_id, completion_ids, probability, conversation_id FROM comparisons),
      models AS (SELECT project, completion_id, model, policy FROM completions)
-SELECT v.event_id, v.project, v.occurred_at, v.load_id, v.target_id AS comparison_id, v.rater_id, v.rater_kind,
+SELECT v.event_id, v.project, v.event_key, v.occurred_at, v.load_id, v.target_id AS comparison_id, v.rater_id, v.rater_kind,
        v.outcome,
        CASE WHEN v.outcome <> 'winner' THEN v.outcome
             ELSE coalesce(['first', 'second', 'third', 'fourth'][list_position(s.completion_ids, v.winner_id)], 'later') END AS result,
@@ -326,7 +326,7 @@ SELECT *, {_rate("win_rate", "wins", "(wins + losses)")} FROM counted
 """
 
 _ORPHANS: Final = """
-WITH votes AS (SELECT event_id, kind, project, occurred_at, received_at, target_type, target_id, rater_id FROM events
+WITH votes AS (SELECT event_id, kind, project, event_key, occurred_at, received_at, target_type, target_id, rater_id FROM events
                WHERE kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit', 'mark') AND target_type <> 'conversation'),
      shown AS (SELECT DISTINCT project, comparison_id, unnest(completion_ids) AS completion_id FROM events
                WHERE kind = 'comparison'),

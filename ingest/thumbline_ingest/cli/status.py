@@ -17,12 +17,13 @@ from .settings import Settings
 @dataclass(frozen=True)
 class Status:
     """
-    Where the events are; `sent = landed + duplicate + quarantined + lost + lag`.
+    Where the events are; `sent = landed + duplicate + conflict + quarantined + lost + lag`.
 
     Attributes:
         sent: records that the log has taken.
         landed: rows in the warehouse.
         duplicate: records whose event was there already.
+        conflict: records whose event's id was there already, with other content; see the table `conflicts`.
         quarantined: records that could not be landed.
         lost: records that the log dropped before they were read.
         orphaned: landed votes whose answer or comparison has not come.
@@ -33,6 +34,7 @@ class Status:
     sent: int
     landed: int
     duplicate: int
+    conflict: int
     quarantined: int
     lost: int
     orphaned: int
@@ -41,8 +43,9 @@ class Status:
 
 
 _COUNTS = """
-SELECT coalesce(sum(landed), 0), coalesce(sum(duplicates), 0), coalesce(sum(quarantined), 0), coalesce(sum(lost), 0),
-       coalesce(strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%SZ'), ''), (SELECT count(DISTINCT event_id) FROM orphans)
+SELECT coalesce(sum(landed), 0), coalesce(sum(duplicates), 0), coalesce(sum(conflicts), 0),
+       coalesce(sum(quarantined), 0), coalesce(sum(lost), 0),
+       coalesce(strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%SZ'), ''), (SELECT count(DISTINCT event_key) FROM orphans)
 FROM loads
 """
 
@@ -59,23 +62,24 @@ def read_status(settings: Settings) -> Status:
     """
     counts, positions = _read_warehouse(settings)
     bounds, log_id = _read_log(settings)
-    landed, duplicate, quarantined, lost, last, orphaned = counts
+    landed, duplicate, conflict, quarantined, lost, last, orphaned = counts
     lag = sum(held.end - min(held.end, positions.get((log_id, p), 0)) for p, held in bounds.items())
-    settled = landed + duplicate + quarantined + lost
-    return Status(settled + lag, landed, duplicate, quarantined, lost, orphaned, lag, last)
+    settled = landed + duplicate + conflict + quarantined + lost
+    return Status(settled + lag, landed, duplicate, conflict, quarantined, lost, orphaned, lag, last)
 
 
-def _read_warehouse(settings: Settings) -> tuple[tuple[int, int, int, int, str, int], dict[tuple[str, int], int]]:
+def _read_warehouse(settings: Settings) -> tuple[tuple[int, int, int, int, int, str, int], dict[tuple[str, int], int]]:
     url = WarehouseUrl.parse(settings.warehouse_url)
     try:
         with closing(connect(url, read_only=True, settings=ConnectionSettings(memory_limit="256MB", threads=1))) as db:
-            row = db.execute(_COUNTS).fetchone() or (0, 0, 0, 0, "", 0)
+            row = db.execute(_COUNTS).fetchone() or (0, 0, 0, 0, 0, "", 0)
             positions = db.execute("SELECT log_id, partition, max(next_position) FROM loads GROUP BY ALL").fetchall()
     except (FileNotFoundError, duckdb.CatalogException):
         # Nothing was ever landed: the loader makes the warehouse.
-        return (0, 0, 0, 0, "", 0), {}
-    landed, duplicate, quarantined, lost, last, orphaned = row
-    return (int(landed), int(duplicate), int(quarantined), int(lost), last, orphaned), {
+        return (0, 0, 0, 0, 0, "", 0), {}
+    *counts, last, orphaned = row
+    landed, duplicate, conflict, quarantined, lost = (int(count) for count in counts)
+    return (landed, duplicate, conflict, quarantined, lost, last, orphaned), {
         (log_id, partition): position for log_id, partition, position in positions
     }
 

@@ -185,7 +185,8 @@ def _line(settings: Settings) -> str:
         return f"status: {type(error).__name__}"
     return (
         f"sent {status.sent:,} · landed {status.landed:,} · duplicate {status.duplicate:,} · "
-        f"quarantined {status.quarantined:,} · orphaned {status.orphaned:,} · lag {status.lag:,}"
+        f"conflict {status.conflict:,} · quarantined {status.quarantined:,} · orphaned {status.orphaned:,} · "
+        f"lag {status.lag:,}"
     )
 
 

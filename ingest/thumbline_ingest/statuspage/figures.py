@@ -31,7 +31,7 @@ def read_figures(db: duckdb.DuckDBPyConnection, now: datetime) -> Figures:
     """
     hour, day = _sql(now - timedelta(hours=1)), _sql(now - timedelta(days=1))
     sources, more = _sources(db, now)
-    duplicate, lost = _loads(db, hour, day)
+    duplicate, conflict, lost = _loads(db, hour, day)
     landed, votes = _landed(db, hour, day)
     _waiting(db)
     return Figures(
@@ -42,6 +42,7 @@ def read_figures(db: duckdb.DuckDBPyConnection, now: datetime) -> Figures:
         votes=votes,
         people=_people(db, hour, day),
         duplicate=duplicate,
+        conflict=conflict,
         lost=lost,
         quarantined=_quarantined(db, hour, day),
         orphaned=_orphaned(db, hour, day),
@@ -62,12 +63,11 @@ def read_positions(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], int]:
 
 
 def _totals(db: duckdb.DuckDBPyConnection) -> Totals:
-    landed, duplicate, quarantined, lost, last = _one(
-        db,
-        "SELECT coalesce(sum(landed), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, "
-        "coalesce(sum(quarantined), 0)::BIGINT, coalesce(sum(lost), 0)::BIGINT, max(loaded_at) FROM loads",
+    sums = ", ".join(
+        f"coalesce(sum({name}), 0)::BIGINT" for name in ("landed", "duplicates", "conflicts", "quarantined", "lost")
     )
-    return Totals(landed, duplicate, quarantined, lost, utc(last) if last else None)
+    landed, duplicate, conflict, quarantined, lost, last = _one(db, f"SELECT {sums}, max(loaded_at) FROM loads")
+    return Totals(landed, duplicate, conflict, quarantined, lost, utc(last) if last else None)
 
 
 def _landed(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count]:
@@ -100,15 +100,14 @@ def _people(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> dict[str, Cou
     return {name: Count(*counts) for name, counts in found.items()}
 
 
-def _loads(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count]:
-    counts = _one(
-        db,
-        f"""SELECT coalesce(sum(duplicates) FILTER (loaded_at > {hour}), 0)::BIGINT,
-                   coalesce(sum(duplicates), 0)::BIGINT,
-                   coalesce(sum(lost) FILTER (loaded_at > {hour}), 0)::BIGINT, coalesce(sum(lost), 0)::BIGINT
-            FROM loads WHERE loaded_at > {day}""",
+def _loads(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, Count, Count]:
+    """Duplicates, conflicts and what was lost."""
+    sums = ", ".join(
+        f"coalesce(sum({name}) FILTER (loaded_at > {hour}), 0)::BIGINT, coalesce(sum({name}), 0)::BIGINT"
+        for name in ("duplicates", "conflicts", "lost")
     )
-    return Count(*counts[:2]), Count(*counts[2:])
+    counts = _one(db, f"SELECT {sums} FROM loads WHERE loaded_at > {day}")
+    return Count(*counts[:2]), Count(*counts[2:4]), Count(*counts[4:])
 
 
 def _quarantined(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> dict[str, Count]:
@@ -174,10 +173,11 @@ def _waiting(db: duckdb.DuckDBPyConnection) -> None:
     """Make the table of orphans: three figures are taken from it."""
     db.execute(
         """CREATE OR REPLACE TEMP TABLE waiting AS
-        SELECT event_id, min(project) AS project, min(kind) AS kind, min(target_type) AS target_type,
+        SELECT any_value(event_id) AS event_id, min(project) AS project, min(kind) AS kind,
+               min(target_type) AS target_type,
                min(target_id) AS target_id, min(missing) AS missing, min(received_at) AS received_at,
                max(age_s) AS age_s
-        FROM orphans GROUP BY event_id"""
+        FROM orphans GROUP BY event_key"""
     )
 
 

@@ -111,6 +111,7 @@ class Finder:
             *(_refused(event) for event in refused),
             *(_waiting(event) for event in waiting if event.event_id not in known),
             *(_landed(event) for event in landed.seen.events),
+            *landed.conflicts,
             *(_set_aside(text, *entry) for entry in landed.quarantined),
         ]
         rows = {kind: self._shown(landed.seen.rows.get(kind, RowsOf()).rows) for kind in KINDS}
@@ -139,6 +140,7 @@ class _Shelved:
 
     seen: Seen
     quarantined: list[tuple[Quarantined, WaitingEvent | None, int]] = field(default_factory=list)
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
 
 class _Shelf:
@@ -156,7 +158,7 @@ class _Shelf:
         try:
             closeup, db = self._opened()
             seen = closeup.look(text)
-            return _Shelved(seen, self._quarantined(db, text, seen.load_id)), []
+            return _Shelved(seen, self._quarantined(db, text, seen.load_id), _conflicts(db, text)), []
         except FileNotFoundError:
             return _Shelved(Seen(0)), []
         except (duckdb.Error, ExportError) as error:
@@ -189,6 +191,28 @@ class _Shelf:
         found = [(quarantined(row[:5]), parsed(bytes(row[4])), int(row[5])) for row in rows]
         # Where the record cannot be read, an event's id is enough: nothing else has that form.
         return [e for e in found if _names(e[1], text) or (e[1] is None and is_event_id(text))]
+
+
+def _conflicts(db: duckdb.DuckDBPyConnection, text: str) -> list[dict[str, Any]]:
+    """Events that came under an id which another event of their project has."""
+    if not is_event_id(text):
+        return []
+    rows = db.execute(
+        f"""SELECT event_id::VARCHAR, project, kind, fields, load_id FROM {NAME}.main.conflicts
+            WHERE event_id = ?::UUID ORDER BY load_id DESC, position DESC LIMIT 20""",
+        [text],
+    ).fetchall()
+    return [
+        _event(
+            "conflict",
+            event_id=event_id,
+            project=project,
+            kind=kind,
+            load=load_id,
+            why=f"another event of the project has this id, and counts; this one says otherwise: {', '.join(fields)}",
+        )
+        for event_id, project, kind, fields, load_id in rows
+    ]
 
 
 def _names(event: WaitingEvent | None, text: str) -> bool:

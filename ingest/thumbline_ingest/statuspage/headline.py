@@ -75,6 +75,16 @@ def _lost(seen: Overview) -> Iterator[Headline]:
         yield Headline("bad", f"{many(seen.figures.lost.day, 'record')} were dropped by the log before they were read.")
 
 
+def _conflicts(seen: Overview) -> Iterator[Headline]:
+    if seen.figures.conflict.day:
+        yield Headline(
+            "bad",
+            f"{many(seen.figures.conflict.day, 'event')} of the last day came under an id that another event has, and "
+            "did not land.",
+            ["Which, and what they say otherwise: thumbline query 'FROM conflicts'. Give each event an id of its own."],
+        )
+
+
 def _set_aside(seen: Overview) -> Iterator[Headline]:
     count = sum(count.hour for count in seen.figures.quarantined.values())
     if count:
@@ -88,6 +98,7 @@ _PROBLEMS: Final[tuple[Callable[[Overview], Iterator[Headline]], ...]] = (
     _warehouse,
     _late,
     _lost,
+    _conflicts,
     _set_aside,
 )
 

@@ -169,6 +169,7 @@ def _landed(seen: Overview) -> list[Line]:
         Line("landed", figures.landed, is_step=True, note="rows of the warehouse, by when they were accepted"),
         Line("waiting in the log", known=waiting),
         Line("duplicate: the event had landed before", figures.duplicate, note="by when it was read"),
+        *([Line("conflict: another event has its id", figures.conflict)] if figures.totals.conflict else []),
         *(Line(f"quarantined: {reason}", count) for reason, count in figures.quarantined.items()),
         *([] if figures.quarantined else [Line("quarantined", Count())]),
         *([Line("lost: dropped by the log before it was read", figures.lost)] if figures.totals.lost else []),

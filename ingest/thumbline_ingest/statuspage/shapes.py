@@ -101,6 +101,7 @@ class Totals:
 
     landed: int = 0
     duplicate: int = 0
+    conflict: int = 0
     quarantined: int = 0
     lost: int = 0
     last_at: datetime | None = None
@@ -119,6 +120,7 @@ class Figures:
         votes: of them opinions.
         people: `shown`, `seen`, `dismissed`, `voted`, `answered` -> pairs of a thing and a person.
         duplicate: records of the window's loads that had landed before.
+        conflict: records of the window's loads whose event's id another event had.
         lost: records of the window's loads that the log had dropped unread.
         quarantined: reason -> records set aside in the window.
         orphaned: votes taken in the window whose answer or comparison has not come.
@@ -138,6 +140,7 @@ class Figures:
     votes: Count = Count()
     people: dict[str, Count] = field(default_factory=dict)
     duplicate: Count = Count()
+    conflict: Count = Count()
     lost: Count = Count()
     quarantined: dict[str, Count] = field(default_factory=dict)
     orphaned: Count = Count()

@@ -20,7 +20,7 @@ INDEX: Final = "memory.main.event_index"
 MAX_ROWS: Final = 300_000
 
 _SAYS: Final = "coalesce(value, outcome, state, score::VARCHAR, name)"
-_COLUMNS: Final = f"""events.event_id, json_extract_string(extra, '$.receipt.event_id') AS page_event_id, project, kind, load_id,
+_COLUMNS: Final = f"""events.event_id, events.event_key, json_extract_string(extra, '$.receipt.event_id') AS page_event_id, project, kind, load_id,
     landed.landed_at, occurred_at, received_at, target_type, target_id, completion_id, comparison_id, completion_ids, prompt_hash,
     rater_id, author, {_SAYS} AS says"""
 

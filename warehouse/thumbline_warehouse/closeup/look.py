@@ -67,11 +67,11 @@ class Closeup:
         found = _found(self._db, text)
         if not found:
             return Seen(load_id)
-        found_sql = f"SELECT * FROM {INDEX} WHERE event_id IN ({', '.join(map(_uuid, found))})"
+        found_sql = f"SELECT * FROM {INDEX} WHERE event_key IN ({', '.join(map(_uuid, found))})"
         near = near_ids(self._db, found_sql)
         if len(near) > MAX_EVENTS:
             return Seen(load_id, self._stand(found_sql, near), {}, True)
-        key = (*found, "", *sorted(event_id for event_id, _ in near))
+        key = (*found, "", *sorted(event_key for event_key, _ in near))
         kept = self._kept.get(key)
         if kept is None:
             events = self._stand(found_sql, near)
@@ -90,22 +90,22 @@ class Closeup:
 
 
 def _found(db: duckdb.DuckDBPyConnection, text: str) -> list[str]:
-    """Ids of the events that bear an id; where there are none, of those that are about the thing that does."""
-    ids = _event_ids(db, text)
+    """Keys of the events that bear an id; where there are none, of those that are about the thing that does."""
+    ids = _event_keys(db, text)
     if ids:
         return ids
     rows = db.execute(
         f"""WITH shown AS (SELECT comparison_id FROM {INDEX} WHERE kind = 'comparison' AND list_contains(completion_ids, $thing))
-            SELECT event_id::VARCHAR FROM {INDEX}
+            SELECT event_key::VARCHAR FROM {INDEX}
             WHERE target_id = $thing OR completion_id = $thing OR comparison_id = $thing
                OR target_id IN (FROM shown) OR comparison_id IN (FROM shown)
-            ORDER BY kind = 'exposure', received_at DESC, event_id DESC LIMIT {_MAX_FOUND}""",
+            ORDER BY kind = 'exposure', received_at DESC, event_id DESC, event_key LIMIT {_MAX_FOUND}""",
         {"thing": text},
     ).fetchall()
-    return [event_id for (event_id,) in rows]
+    return [event_key for (event_key,) in rows]
 
 
-def _event_ids(db: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+def _event_keys(db: duckdb.DuckDBPyConnection, text: str) -> list[str]:
     try:
         own = str(uuid.UUID(text))
     except ValueError:
@@ -114,10 +114,10 @@ def _event_ids(db: duckdb.DuckDBPyConnection, text: str) -> list[str]:
     near = f"event_id BETWEEN '{own[:14]}0000-0000-000000000000' AND '{own[:14]}ffff-ffff-ffffffffffff' AND "
     derived = f"{near if own[14] == '7' else ''}page_event_id = '{own}'"
     rows = db.execute(
-        f"SELECT event_id::VARCHAR FROM {INDEX} WHERE event_id = '{own}' OR {derived} LIMIT {_MAX_FOUND}"
+        f"SELECT event_key::VARCHAR FROM {INDEX} WHERE event_id = '{own}' OR {derived} LIMIT {_MAX_FOUND}"
     ).fetchall()
-    return [event_id for (event_id,) in rows]
+    return [event_key for (event_key,) in rows]
 
 
-def _uuid(event_id: str) -> str:
-    return f"'{event_id}'::UUID"
+def _uuid(event_key: str) -> str:
+    return f"'{event_key}'::UUID"

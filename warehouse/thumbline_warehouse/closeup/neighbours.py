@@ -31,7 +31,7 @@ MAX_EVENTS: Final = 5_000
 
 def near_ids(db: duckdb.DuckDBPyConnection, found: str) -> list[tuple[str, int]]:
     """
-    The event ids, and their loads, of everything that is connected with some events.
+    The event keys, and their loads, of everything that is connected with some events.
 
     Args:
         db: a connection with an index.
@@ -58,16 +58,16 @@ def near_ids(db: duckdb.DuckDBPyConnection, found: str) -> list[tuple[str, int]]
         all_answers AS (SELECT id FROM answers UNION SELECT unnest(completion_ids) FROM shown),
         all_things AS MATERIALIZED (SELECT id FROM all_answers UNION SELECT comparison_id FROM shown),
         near AS MATERIALIZED (
-            SELECT event_id, load_id, rater_id, author FROM {INDEX}
+            SELECT event_key, load_id, rater_id, author FROM {INDEX}
             WHERE kind IN ('completion', 'comparison') AND coalesce(completion_id, comparison_id) IN (SELECT id FROM all_things)
                OR kind NOT IN ('completion', 'comparison', 'exposure', 'consent') AND target_id IN (SELECT id FROM all_things)
-               OR event_id IN (SELECT event_id FROM found)),
+               OR event_key IN (SELECT event_key FROM found)),
         people AS (SELECT rater_id AS id FROM near UNION SELECT author FROM near)
-        SELECT event_id::VARCHAR, load_id FROM near UNION
-        SELECT event_id::VARCHAR, load_id FROM {INDEX} WHERE kind = 'consent' AND rater_id IN (SELECT id FROM people)
+        SELECT event_key::VARCHAR, load_id FROM near UNION
+        SELECT event_key::VARCHAR, load_id FROM {INDEX} WHERE kind = 'consent' AND rater_id IN (SELECT id FROM people)
         LIMIT {MAX_EVENTS + 1}"""
     ).fetchall()
-    return [(event_id, load_id) for event_id, load_id in rows]
+    return [(event_key, load_id) for event_key, load_id in rows]
 
 
 class Bodies:
@@ -84,7 +84,7 @@ class Bodies:
 
     def show(self, near: list[tuple[str, int]]) -> None:
         """Make `NEAR` these events."""
-        new = [(event_id, load_id) for event_id, load_id in near if event_id not in self._held]
+        new = [(event_key, load_id) for event_key, load_id in near if event_key not in self._held]
         if not self._held or len(self._held) + len(new) > _MAX_HELD:
             self._db.execute(f"CREATE OR REPLACE TABLE {_BODIES} AS SELECT * FROM {NAME}.main.events LIMIT 0")
             self._held.clear()
@@ -94,13 +94,13 @@ class Bodies:
             loads = ", ".join(str(load_id) for load_id in sorted({load_id for _, load_id in new}))
             self._db.execute(
                 f"INSERT INTO {_BODIES} SELECT * FROM {NAME}.main.events WHERE load_id IN ({loads}) "
-                f"AND event_id IN ({_listed(new)})"
+                f"AND event_key IN ({_listed(new)})"
             )
-            self._held.update(event_id for event_id, _ in new)
+            self._held.update(event_key for event_key, _ in new)
         self._db.execute(
-            f"CREATE OR REPLACE TABLE {NEAR} AS SELECT * FROM {_BODIES} WHERE event_id IN ({_listed(near)})"
+            f"CREATE OR REPLACE TABLE {NEAR} AS SELECT * FROM {_BODIES} WHERE event_key IN ({_listed(near)})"
         )
 
 
 def _listed(events: list[tuple[str, int]]) -> str:
-    return ", ".join(f"'{event_id}'::UUID" for event_id, _ in events)
+    return ", ".join(f"'{event_key}'::UUID" for event_key, _ in events)

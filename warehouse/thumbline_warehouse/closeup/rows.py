@@ -51,7 +51,7 @@ def rows_of(db: duckdb.DuckDBPyConnection, kind: Kind, events: Sequence[LandedEv
     if not sources:
         return RowsOf(reasons={"no_votes": _no_votes(events)})
     planned = plan(db, ExportOptions(kind=kind, rules=Rules(sources=sources)), _SNAPSHOT)
-    votes = [event.event_id for event in events if event.kind in OPINIONS]
+    votes = [event.event_key for event in events if event.kind in OPINIONS]
     answers: list[str] = []
     if not votes:
         # An answer, a comparison or what was noticed of one: what it becomes is up to the votes on it.
@@ -75,7 +75,7 @@ def _about(db: duckdb.DuckDBPyConnection, things: Sequence[str]) -> tuple[list[s
     ids = "[" + ", ".join(literal(thing) for thing in things) + "]::VARCHAR[]"
     rows = db.execute(
         f"""WITH shown AS (SELECT comparison_id FROM comparisons WHERE list_has_any(completion_ids, {ids}))
-        SELECT event_id::VARCHAR, kind = 'completion' FROM events
+        SELECT event_key::VARCHAR, kind = 'completion' FROM events
         WHERE kind = 'completion' AND list_contains({ids}, completion_id)
            OR kind IN ({", ".join(map(literal, OPINIONS))})
           AND (list_contains({ids}, target_id) OR target_id IN (FROM shown))"""
@@ -89,7 +89,7 @@ def _row_keys(
     rows = db.execute(
         f"""SELECT p.row_key::VARCHAR FROM plan p WHERE list_has_any({planned.recipe.answers}, {_ids(answers)})
             UNION SELECT p.row_key::VARCHAR FROM plan p JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL
-            WHERE list_contains({_ids(votes)}, c.event_id) ORDER BY 1 LIMIT {_MAX_ROWS}"""
+            WHERE list_contains({_ids(votes)}, c.event_key) ORDER BY 1 LIMIT {_MAX_ROWS}"""
     ).fetchall()
     return [key for (key,) in rows]
 
@@ -105,7 +105,7 @@ def _reasons(db: duckdb.DuckDBPyConnection, planned: Planned, votes: Sequence[st
     rows = db.execute(
         f"""SELECT DISTINCT coalesce(c.reason, r.reason) AS reason
             FROM contributions c LEFT JOIN rows r ON r.row_key = c.row_key
-            WHERE list_contains({_ids(votes)}, c.event_id) AND coalesce(c.reason, r.reason) IS NOT NULL ORDER BY 1"""
+            WHERE list_contains({_ids(votes)}, c.event_key) AND coalesce(c.reason, r.reason) IS NOT NULL ORDER BY 1"""
     ).fetchall()
     sentences = {step.name: step.why for step in planned.steps}
     return {name: sentences.get(name, name) for (name,) in rows}

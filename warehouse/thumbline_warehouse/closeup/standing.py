@@ -30,6 +30,7 @@ class LandedEvent:
 
     Attributes:
         event_id: its id there.
+        event_key: its key there, of its project and its id.
         page_event_id: the id that the page knows it by; empty where it came from a server.
         project: whose it is.
         kind: its kind.
@@ -47,6 +48,7 @@ class LandedEvent:
     """
 
     event_id: str
+    event_key: str
     page_event_id: str
     project: str
     kind: str
@@ -73,19 +75,19 @@ def stand(db: duckdb.DuckDBPyConnection, found: str) -> list[LandedEvent]:
     rows = db.execute(
         f"""WITH found AS ({found}),
         later AS ({superseded(_OPINION)}),
-        firsts AS (SELECT event_id FROM completions UNION ALL SELECT event_id FROM comparisons),
-        waiting AS (SELECT event_id, min(missing) AS missing FROM orphans GROUP BY 1)
-        SELECT f.event_id::VARCHAR, coalesce(f.page_event_id, ''), f.project, f.kind, coalesce(f.target_type, ''),
+        firsts AS (SELECT event_key FROM completions UNION ALL SELECT event_key FROM comparisons),
+        waiting AS (SELECT event_key, min(missing) AS missing FROM orphans GROUP BY 1)
+        SELECT f.event_id::VARCHAR, f.event_key::VARCHAR, coalesce(f.page_event_id, ''), f.project, f.kind, coalesce(f.target_type, ''),
                coalesce(f.target_id, f.completion_id, f.comparison_id, ''), coalesce(f.says, ''), f.occurred_at, f.received_at,
                f.landed_at, f.load_id,
-               CASE WHEN f.event_id IN (SELECT event_id FROM later) THEN 'superseded'
-                    WHEN f.event_id IN (SELECT event_id FROM events WHERE {_TAKEN_BACK}) THEN 'retracted'
+               CASE WHEN f.event_key IN (SELECT event_key FROM later) THEN 'superseded'
+                    WHEN f.event_key IN (SELECT event_key FROM events WHERE {_TAKEN_BACK}) THEN 'retracted'
                     WHEN {_OPINION} THEN 'current'
-                    WHEN f.kind IN ('completion', 'comparison') AND f.event_id NOT IN (SELECT event_id FROM firsts) THEN 'repeated'
+                    WHEN f.kind IN ('completion', 'comparison') AND f.event_key NOT IN (SELECT event_key FROM firsts) THEN 'repeated'
                     ELSE '' END AS standing,
                coalesce(w.missing, '')
-        FROM found f LEFT JOIN waiting w ON w.event_id = f.event_id
-        ORDER BY f.received_at DESC, f.event_id DESC"""
+        FROM found f LEFT JOIN waiting w ON w.event_key = f.event_key
+        ORDER BY f.received_at DESC, f.event_id DESC, f.event_key"""
     ).fetchall()
     return [_event(row) for row in rows]
 

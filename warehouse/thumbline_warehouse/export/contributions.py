@@ -1,9 +1,9 @@
 """
 The table `contributions`: one row for each part that an event has in a row to come, or the reason why it has none.
 
-    event_id | rule    | rater | label | row_key | reason
-    e1       | thumb/1 | 7c…   | true  | 41…     |            in the row 41…
-    e2       | thumb/1 | 90…   | false |         | orphan     left out
+    event_key | rule    | rater | label | row_key | reason
+    e1        | thumb/1 | 7c…   | true  | 41…     |            in the row 41…
+    e2        | thumb/1 | 90…   | false |         | orphan     left out
 
 Everything that is told about an export is told from here: the funnel, what a row came from, which rows
 an event is in.
@@ -57,7 +57,7 @@ def make_table(db: duckdb.DuckDBPyConnection, columns: dict[str, str]) -> None:
     """Make `contributions`, empty, with a kind's own columns beside the common ones."""
     own = "".join(f", {name} {type_}" for name, type_ in columns.items())
     db.execute(
-        "CREATE OR REPLACE TEMP TABLE contributions (event_id UUID, rule USMALLINT, rater_kind UTINYINT, "
+        "CREATE OR REPLACE TEMP TABLE contributions (event_key UUID, rule USMALLINT, rater_kind UTINYINT, "
         f"rater UBIGINT, occurred_at TIMESTAMP, row_key UUID, reason VARCHAR{own})"
     )
 
@@ -111,19 +111,19 @@ def funnel(db: duckdb.DuckDBPyConnection, order: Sequence[str]) -> Funnel:
     """
     # Most events have one part; only the others are grouped.
     db.execute(
-        "CREATE OR REPLACE TEMP TABLE parts AS SELECT event_id FROM contributions GROUP BY 1 HAVING count(*) > 1"
+        "CREATE OR REPLACE TEMP TABLE parts AS SELECT event_key FROM contributions GROUP BY 1 HAVING count(*) > 1"
         if _has_many(db)
-        else "CREATE OR REPLACE TEMP TABLE parts AS SELECT NULL::UUID AS event_id WHERE false"
+        else "CREATE OR REPLACE TEMP TABLE parts AS SELECT NULL::UUID AS event_key WHERE false"
     )
     steps = "[" + ", ".join(f"'{name}'" for name in order) + "]"
     rows = db.execute(
-        f"""WITH said AS (SELECT c.event_id, {sources_of("c.rule")} AS source, coalesce(c.reason, r.reason) AS reason
+        f"""WITH said AS (SELECT c.event_key, {sources_of("c.rule")} AS source, coalesce(c.reason, r.reason) AS reason
                           FROM contributions c LEFT JOIN (SELECT row_key, reason FROM rows WHERE reason IS NOT NULL) r
                             ON r.row_key = c.row_key),
-                 many AS (SELECT event_id, min(source) AS source, CASE WHEN bool_or(reason IS NULL) THEN NULL
+                 many AS (SELECT event_key, min(source) AS source, CASE WHEN bool_or(reason IS NULL) THEN NULL
                                  ELSE arg_min(reason, list_position({steps}, reason)) END AS reason
-                          FROM said SEMI JOIN parts USING (event_id) GROUP BY event_id)
-            SELECT source, reason, count(*) FROM (SELECT event_id, source, reason FROM said ANTI JOIN parts USING (event_id)
+                          FROM said SEMI JOIN parts USING (event_key) GROUP BY event_key)
+            SELECT source, reason, count(*) FROM (SELECT event_key, source, reason FROM said ANTI JOIN parts USING (event_key)
                                                   UNION ALL SELECT * FROM many) GROUP BY ALL"""
     ).fetchall()
     (count,) = db.execute("SELECT count(*) FROM rows WHERE reason IS NULL").fetchone() or (0,)

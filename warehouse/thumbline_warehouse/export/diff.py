@@ -92,7 +92,7 @@ def _remember(db: duckdb.DuckDBPyConnection, options: ExportOptions, name: str) 
         FROM ({named_rows(planned.recipe, "rows")}) r LEFT JOIN plan p ON p.row_key = r.row_key"""
     )
     db.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {name}_parts AS SELECT DISTINCT r.example_id, c.event_id
+        f"""CREATE OR REPLACE TEMP TABLE {name}_parts AS SELECT DISTINCT r.example_id, c.event_key
         FROM contributions c JOIN ({named_rows(planned.recipe, "rows")}) r ON r.row_key = c.row_key"""
     )
 
@@ -161,19 +161,19 @@ def _events(db: duckdb.DuckDBPyConnection, exports: tuple[Export, Export]) -> di
     if high <= low:
         return {}
     found = db.execute(
-        """WITH parts AS (SELECT d.example_id, p.event_id FROM differences d
+        """WITH parts AS (SELECT d.example_id, p.event_key FROM differences d
                           JOIN (FROM first_parts UNION FROM second_parts) p USING (example_id)
                           UNION SELECT example_id, unnest(answers) FROM differences),
-                about AS (SELECT p.example_id, e.* FROM parts p JOIN events e USING (event_id)),
+                about AS (SELECT p.example_id, e.* FROM parts p JOIN events e USING (event_key)),
                 ids AS (SELECT DISTINCT example_id, project, unnest([target_id, completion_id, comparison_id]) AS id FROM about),
                 people AS (SELECT DISTINCT example_id, project, unnest([rater_id, author]) AS person FROM about),
                 fresh AS (SELECT *, coalesce(target_id, completion_id, comparison_id) AS id FROM events WHERE load_id > $low AND load_id <= $high),
-                found AS (SELECT p.example_id, f.event_id FROM parts p JOIN fresh f USING (event_id)
-                          UNION SELECT i.example_id, f.event_id FROM ids i JOIN fresh f ON f.project = i.project AND f.id = i.id
-                          UNION SELECT w.example_id, f.event_id FROM people w JOIN fresh f
+                found AS (SELECT p.example_id, f.event_key FROM parts p JOIN fresh f USING (event_key)
+                          UNION SELECT i.example_id, f.event_key FROM ids i JOIN fresh f ON f.project = i.project AND f.id = i.id
+                          UNION SELECT w.example_id, f.event_key FROM people w JOIN fresh f
                             ON f.kind = 'consent' AND f.project = w.project AND f.rater_id = w.person)
            SELECT example_id, kind, coalesce(value, outcome, CASE WHEN kind = 'consent' THEN training_consent END, ''), event_id::VARCHAR
-           FROM found JOIN fresh USING (event_id) ORDER BY ALL""",
+           FROM found JOIN fresh USING (event_key) ORDER BY ALL""",
         {"low": low, "high": high},
     ).fetchall()
     causes: dict[str, list[str]] = {}

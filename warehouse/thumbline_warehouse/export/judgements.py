@@ -19,7 +19,7 @@ from .options import ExportOptions, Rules
 from .profiles import Profile
 from .relations import kinds_present
 
-ORPHAN: Final = Step("orphan", "the answer, or the comparison, has not come", "answer.event_id IS NULL")
+ORPHAN: Final = Step("orphan", "the answer, or the comparison, has not come", "answer.event_key IS NULL")
 # A score on 1 to 5, whatever the scale was.
 STARS: Final = "(1 + 4 * (o.score - o.scale_min) / (o.scale_max - o.scale_min))"
 
@@ -57,9 +57,9 @@ def cap_raters(db: duckdb.DuckDBPyConnection, options: ExportOptions, table: str
     if cap is None:
         return
     db.execute(
-        f"""UPDATE {table} SET reason = 'rater_cap' WHERE reason IS NULL AND event_id IN (
-            SELECT event_id FROM (SELECT DISTINCT event_id, rater FROM {table} WHERE reason IS NULL)
-            QUALIFY row_number() OVER (PARTITION BY rater ORDER BY md5('{options.seed}' || event_id), event_id) > {cap})"""
+        f"""UPDATE {table} SET reason = 'rater_cap' WHERE reason IS NULL AND event_key IN (
+            SELECT event_key FROM (SELECT DISTINCT event_key, rater FROM {table} WHERE reason IS NULL)
+            QUALIFY row_number() OVER (PARTITION BY rater ORDER BY md5('{options.seed}' || event_key), event_key) > {cap})"""
     )
 
 
@@ -70,9 +70,9 @@ def one_vote_each(db: duckdb.DuckDBPyConnection, table: str) -> None:
     But for picks that were taken apart: each compares the answer with another one.
     """
     db.execute(
-        f"""UPDATE {table} SET reason = 'same_rater' WHERE reason IS NULL AND (event_id, row_key) IN (
-            SELECT (event_id, row_key) FROM {table} WHERE reason IS NULL AND rule <> {bit("unpair/1")}
-            QUALIFY row_number() OVER (PARTITION BY row_key, rater ORDER BY occurred_at DESC, event_id DESC) > 1)"""
+        f"""UPDATE {table} SET reason = 'same_rater' WHERE reason IS NULL AND (event_key, row_key) IN (
+            SELECT (event_key, row_key) FROM {table} WHERE reason IS NULL AND rule <> {bit("unpair/1")}
+            QUALIFY row_number() OVER (PARTITION BY row_key, rater ORDER BY occurred_at DESC, event_key DESC) > 1)"""
     )
 
 
@@ -87,8 +87,8 @@ def count_twins_together(db: duckdb.DuckDBPyConnection, table: str) -> bool:
         f"""CREATE OR REPLACE TEMP TABLE twins AS
         WITH texts AS (SELECT text_key FROM {table} WHERE reason IS NULL GROUP BY 1 HAVING min(answer) <> max(answer)),
              each_once AS (SELECT DISTINCT text_key, answer FROM {table} SEMI JOIN texts USING (text_key) WHERE reason IS NULL)
-        SELECT t.answer, first_value(t.answer) OVER (PARTITION BY t.text_key ORDER BY a.occurred_at, a.event_id) AS earliest
-        FROM each_once t JOIN events a ON a.event_id = t.answer"""
+        SELECT t.answer, first_value(t.answer) OVER (PARTITION BY t.text_key ORDER BY a.occurred_at, a.event_key) AS earliest
+        FROM each_once t JOIN events a ON a.event_key = t.answer"""
     )
     (found,) = db.execute("SELECT count(*) FROM twins").fetchone() or (0,)
     if found:
@@ -97,10 +97,10 @@ def count_twins_together(db: duckdb.DuckDBPyConnection, table: str) -> bool:
 
 
 def _insert(sql: str, reason: str, into: str, answers: str, dedupe: str) -> str:
-    key = "hash(answer.prompt_hash, answer.response_hash)" if dedupe == "exact" else "NULL"
+    key = "hash(answer.project, answer.prompt_hash, answer.response_hash)" if dedupe == "exact" else "NULL"
     return f"""INSERT INTO {into} BY NAME
-        SELECT vote.event_id, vote.rule, {rater_bit("vote.rater_kind")} AS rater_kind, hash(vote.project, vote.rater_id) AS rater,
-               vote.occurred_at, answer.event_id AS row_key, answer.event_id AS answer, vote.label, vote.score,
+        SELECT vote.event_key, vote.rule, {rater_bit("vote.rater_kind")} AS rater_kind, hash(vote.project, vote.rater_id) AS rater,
+               vote.occurred_at, answer.event_key AS row_key, answer.event_key AS answer, vote.label, vote.score,
                {key} AS text_key, {reason} AS reason
         FROM ({sql}) vote LEFT JOIN {answers} answer ON answer.project = vote.project AND answer.completion_id = vote.answer_id"""
 
@@ -118,7 +118,7 @@ def _ratings(rules: Rules) -> str:
 
 
 def _edits(rules: Rules) -> str:
-    return f"""SELECT *, {bit("edit/1")} AS rule, event_id::VARCHAR AS answer_id, true AS label, NULL::VARCHAR AS undecided
+    return f"""SELECT *, {bit("edit/1")} AS rule, event_key::VARCHAR AS answer_id, true AS label, NULL::VARCHAR AS undecided
         FROM opinions o WHERE kind = 'edit'"""
 
 

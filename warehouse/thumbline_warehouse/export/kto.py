@@ -50,7 +50,7 @@ class Kto:
         self._options = options
         self._answer = "answer" if options.conflicts == "keep" else "row_key"
         self.answers = f"[p.{self._answer}]"
-        key = f"{_ANSWER} || chr(0) || p.event_id" if options.conflicts == "keep" else _ANSWER
+        key = f"{_ANSWER} || chr(0) || p.event_key" if options.conflicts == "keep" else _ANSWER
         self.example_id = f"sha256('kto' || chr(0) || {key})"
 
     def make_rows(self, db: duckdb.DuckDBPyConnection, profile: Profile) -> Sequence[Step]:
@@ -59,7 +59,7 @@ class Kto:
         return steps
 
     def text_sources(self, table: str = "plan") -> str:
-        return f"{table} p JOIN events c ON c.event_id = p.{self._answer} AND c.kind = 'completion'"
+        return f"{table} p JOIN events c ON c.event_key = p.{self._answer} AND c.kind = 'completion'"
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         columns = {
@@ -71,11 +71,11 @@ class Kto:
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         keeps = self._options.conflicts == "keep"
-        key = f"{_ANSWER} || chr(0) || t.event_id" if keeps else _ANSWER
+        key = f"{_ANSWER} || chr(0) || t.event_key" if keeps else _ANSWER
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, c.prompt_hash, c.response_hash AS completion_hash, {answer_columns("c", self._options)},
                    round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, key)} AS shuffle, {votes_reason(self._options)} AS reason
-            FROM tallies t JOIN events c ON c.event_id = t.{self._answer} AND c.kind = 'completion'"""
+            FROM tallies t JOIN events c ON c.event_key = t.{self._answer} AND c.kind = 'completion'"""
         )

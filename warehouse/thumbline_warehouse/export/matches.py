@@ -16,7 +16,7 @@ import duckdb
 from .contributions import bit
 from .options import ExportOptions
 
-_TEXT: Final = "SELECT event_id, project, completion_id, conversation_id, prompt_hash, response_hash FROM completions"
+_TEXT: Final = "SELECT event_key, project, completion_id, conversation_id, prompt_hash, response_hash FROM completions"
 _ROW_KEY: Final = "md5(m.chosen || chr(0) || m.rejected || chr(0) || m.rater)::UUID"
 
 
@@ -38,8 +38,8 @@ def match_siblings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Non
     )
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE matched AS
-        WITH known AS (SELECT l.*, a.* FROM labels l JOIN ({_TEXT}) a ON a.event_id = l.answer),
-             every AS (SELECT b.event_id AS chosen, w.event_id AS rejected, b.project, b.prompt_hash, 0.0 AS margin,
+        WITH known AS (SELECT l.*, a.* FROM labels l JOIN ({_TEXT}) a ON a.event_key = l.answer),
+             every AS (SELECT b.event_key AS chosen, w.event_key AS rejected, b.project, b.prompt_hash, 0.0 AS margin,
                               b.completion_id || chr(0) || w.completion_id AS example, b.conversation_id,
                               greatest(b.feedback_at, w.feedback_at) AS feedback_at, b.raters | w.raters AS raters, 0::UBIGINT AS rater,
                               md5('{options.seed}' || chr(0) || b.completion_id || chr(0) || w.completion_id) AS draw
@@ -61,10 +61,10 @@ def match_ratings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None
     )
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE matched AS
-        WITH known AS (SELECT j.event_id AS rating, j.rater, j.rater_kind, j.score, j.occurred_at AS rated_at, a.*
-                       FROM judged j JOIN ({_TEXT}) a ON a.event_id = j.answer WHERE j.reason IS NULL AND j.rule = {bit("rating/1")}),
+        WITH known AS (SELECT j.event_key AS rating, j.rater, j.rater_kind, j.score, j.occurred_at AS rated_at, a.*
+                       FROM judged j JOIN ({_TEXT}) a ON a.event_key = j.answer WHERE j.reason IS NULL AND j.rule = {bit("rating/1")}),
              bests AS (SELECT * FROM known {best}),
-             every AS (SELECT b.event_id AS chosen, w.event_id AS rejected, b.project, b.prompt_hash,
+             every AS (SELECT b.event_key AS chosen, w.event_key AS rejected, b.project, b.prompt_hash,
                               round(b.score - w.score, 4) AS margin, b.rater, b.conversation_id,
                               b.rater || chr(0) || b.completion_id || chr(0) || w.completion_id AS example,
                               greatest(b.rated_at, w.rated_at) AS feedback_at, b.rater_kind AS raters,
@@ -89,8 +89,8 @@ def keep_where(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
     matched = bit("sibling/1") | bit("rating_pair/1")
     db.execute(
         f"""UPDATE contributions SET reason = 'where' WHERE reason IS NULL AND rule & {matched} > 0 AND row_key IN (
-            SELECT m.row_key FROM contributions m JOIN opinions vote ON vote.event_id = m.event_id
-            JOIN answers chosen ON chosen.event_id = m.chosen JOIN answers rejected ON rejected.event_id = m.rejected
+            SELECT m.row_key FROM contributions m JOIN opinions vote ON vote.event_key = m.event_key
+            JOIN answers chosen ON chosen.event_key = m.chosen JOIN answers rejected ON rejected.event_key = m.rejected
             WHERE NOT coalesce(({options.filters.where}), false))"""
     )
 
@@ -99,7 +99,7 @@ def add_evidence(db: duckdb.DuckDBPyConnection) -> None:
     """Thumbs on the answers of a pair of regenerate/1 are part of what the pair came from."""
     db.execute(
         f"""INSERT INTO contributions BY NAME
-        SELECT j.event_id, c.rule, j.rater_kind, c.row_key, j.label = (j.answer = c.chosen) AS agrees
+        SELECT j.event_key, c.rule, j.rater_kind, c.row_key, j.label = (j.answer = c.chosen) AS agrees
         FROM judged j JOIN contributions c ON j.answer IN (c.chosen, c.rejected)
         WHERE j.reason IS NULL AND j.rule = {bit("thumb/1")} AND c.reason IS NULL AND c.rule = {bit("regenerate/1")}"""
     )
@@ -109,13 +109,13 @@ def _contribute(db: duckdb.DuckDBPyConnection, rule: str, belongs: str, judged_b
     """Add the judgements that are in a pair of `matched` to `contributions`, and the others with the reason."""
     db.execute(
         f"""INSERT INTO contributions BY NAME
-        SELECT j.event_id, {bit(rule)} AS rule, m.raters AS rater_kind, m.rater, m.feedback_at AS occurred_at,
+        SELECT j.event_key, {bit(rule)} AS rule, m.raters AS rater_kind, m.rater, m.feedback_at AS occurred_at,
                {_ROW_KEY} AS row_key, m.chosen, m.rejected, m.margin, m.conversation_id, m.example,
                j.rule <> {bit("thumb/1")} OR j.label = (j.answer = m.chosen) AS agrees
         FROM judged j JOIN matched m ON {belongs} WHERE j.reason IS NULL AND j.rule = {judged_by}"""
     )
     db.execute(
-        f"""INSERT INTO contributions BY NAME SELECT j.event_id, {bit(rule)} AS rule, coalesce(j.reason, '{unmatched}') AS reason
-        FROM judged j WHERE j.rule = {judged_by} AND (j.reason IS NOT NULL OR j.event_id NOT IN (
-            SELECT event_id FROM contributions WHERE rule = {bit(rule)}))"""
+        f"""INSERT INTO contributions BY NAME SELECT j.event_key, {bit(rule)} AS rule, coalesce(j.reason, '{unmatched}') AS reason
+        FROM judged j WHERE j.rule = {judged_by} AND (j.reason IS NOT NULL OR j.event_key NOT IN (
+            SELECT event_key FROM contributions WHERE rule = {bit(rule)}))"""
     )

@@ -73,8 +73,8 @@ class Pairs:
 
     def text_sources(self, table: str = "plan") -> str:
         return (
-            f"{table} p JOIN events c ON c.event_id = p.chosen AND c.kind IN ('completion', 'edit') "
-            "JOIN events d ON d.event_id = p.rejected AND d.kind = 'completion'"
+            f"{table} p JOIN events c ON c.event_key = p.chosen AND c.kind IN ('completion', 'edit') "
+            "JOIN events d ON d.event_key = p.rejected AND d.kind = 'completion'"
         )
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
@@ -115,8 +115,8 @@ class Pairs:
                    coalesce(c.response_chars, 0) AS chosen_chars, coalesce(d.response_chars, 0) AS rejected_chars,
                    c.form = 'rich' AS is_chosen_rich, round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, "d.project || chr(0) || t.example")} AS shuffle, {votes_reason(self._options)} AS reason
-            FROM tallies t JOIN events c ON c.event_id = t.chosen AND c.kind IN ('completion', 'edit')
-            JOIN events d ON d.event_id = t.rejected AND d.kind = 'completion'"""
+            FROM tallies t JOIN events c ON c.event_key = t.chosen AND c.kind IN ('completion', 'edit')
+            JOIN events d ON d.event_key = t.rejected AND d.kind = 'completion'"""
         )
         db.execute("UPDATE rows SET is_rich = true WHERE is_chosen_rich")
 
@@ -125,11 +125,11 @@ def _count_together(db: duckdb.DuckDBPyConnection) -> None:
     """Give all votes on the same two answers one row: that of the side that most of them are for."""
     db.execute(
         """CREATE OR REPLACE TEMP TABLE winners AS
-        WITH sides AS (SELECT pair_key, chosen_key, count(*) AS votes, min(event_id) AS first_vote FROM contributions
+        WITH sides AS (SELECT pair_key, chosen_key, count(*) AS votes, min(event_key) AS first_vote FROM contributions
                        WHERE reason IS NULL AND pair_key IS NOT NULL GROUP BY ALL),
              best AS (SELECT * FROM sides QUALIFY row_number() OVER (PARTITION BY pair_key ORDER BY votes DESC, first_vote) = 1)
         SELECT b.pair_key, b.chosen_key, c.row_key, c.chosen, c.rejected
-        FROM best b JOIN contributions c ON c.event_id = b.first_vote AND c.pair_key = b.pair_key AND c.reason IS NULL"""
+        FROM best b JOIN contributions c ON c.event_key = b.first_vote AND c.pair_key = b.pair_key AND c.reason IS NULL"""
     )
     db.execute(
         """UPDATE contributions SET row_key = w.row_key, agrees = contributions.chosen_key = w.chosen_key, chosen = w.chosen,
@@ -157,12 +157,12 @@ def _tally(db: duckdb.DuckDBPyConnection, keeps: bool) -> None:
         f"""CREATE OR REPLACE TEMP TABLE tallies AS
         WITH made AS (
             SELECT row_key, any_value(chosen) AS chosen, any_value(rejected) AS rejected, any_value(example) AS example,
-                   any_value(conversation_id ORDER BY event_id) AS conversation_id, any_value(pair_key) AS pair_key,
+                   any_value(conversation_id ORDER BY event_key) AS conversation_id, any_value(pair_key) AS pair_key,
                    any_value(chosen_key) AS chosen_key, bit_or(rule) AS rule, bit_or(rater_kind) AS raters,
-                   any_value(rater ORDER BY event_id) AS rater, max(occurred_at) AS feedback_at,
-                   avg(margin) FILTER (agrees) AS margin, any_value(position ORDER BY event_id) FILTER (agrees) AS position,
-                   any_value(shown ORDER BY event_id) AS shown, any_value(strength ORDER BY event_id) FILTER (agrees) AS strength,
-                   any_value(scale ORDER BY event_id) FILTER (agrees) AS scale, count(*) AS votes, count(*) FILTER (agrees) AS agreeing
+                   any_value(rater ORDER BY event_key) AS rater, max(occurred_at) AS feedback_at,
+                   avg(margin) FILTER (agrees) AS margin, any_value(position ORDER BY event_key) FILTER (agrees) AS position,
+                   any_value(shown ORDER BY event_key) AS shown, any_value(strength ORDER BY event_key) FILTER (agrees) AS strength,
+                   any_value(scale ORDER BY event_key) FILTER (agrees) AS scale, count(*) AS votes, count(*) FILTER (agrees) AS agreeing
             FROM contributions WHERE reason IS NULL GROUP BY row_key)
         SELECT m.* EXCLUDE (votes, agreeing, margin), coalesce(m.margin, 0) AS margin, true AS label,
                coalesce(p.votes, m.votes) AS n_votes, coalesce({side}, m.agreeing) AS agreeing

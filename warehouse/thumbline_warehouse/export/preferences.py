@@ -24,7 +24,7 @@ _PAIR_STEPS: Final = (
     Step(
         "orphan",
         "the comparison or one of its answers has not come",
-        "vote.is_orphan OR chosen.event_id IS NULL OR rejected.event_id IS NULL",
+        "vote.is_orphan OR chosen.event_key IS NULL OR rejected.event_key IS NULL",
     ),
     Step("not_shown", "an answer that is not one of the comparison", "vote.is_not_shown"),
     Step("different_prompts", "the two answers are to different prompts", "chosen.prompt_hash <> rejected.prompt_hash"),
@@ -68,11 +68,11 @@ def prefer(
 
 def _insert(sql: str, reason: str, chosen_from: str) -> str:
     # A pair is the same whichever of its answers won: of the same words, or of the same two answers.
-    one, other = "hash(chosen.prompt_hash, chosen.response_hash)", "hash(rejected.prompt_hash, rejected.response_hash)"
+    one, other = (f"hash(vote.project, {side}.prompt_hash, {side}.response_hash)" for side in PAIR.aliases)
     return f"""INSERT INTO contributions BY NAME
-        SELECT vote.event_id, vote.rule, {rater_bit("vote.rater_kind")} AS rater_kind, hash(vote.project, vote.rater_id) AS rater,
-               vote.occurred_at, md5(vote.event_id || chr(0) || chosen.event_id || chr(0) || rejected.event_id)::UUID AS row_key,
-               chosen.event_id AS chosen, rejected.event_id AS rejected, {one} AS chosen_key,
+        SELECT vote.event_key, vote.rule, {rater_bit("vote.rater_kind")} AS rater_kind, hash(vote.project, vote.rater_id) AS rater,
+               vote.occurred_at, md5(vote.event_key || chr(0) || chosen.event_key || chr(0) || rejected.event_key)::UUID AS row_key,
+               chosen.event_key AS chosen, rejected.event_key AS rejected, {one} AS chosen_key,
                hash(least({one}, {other}), greatest({one}, {other})) AS pair_key, vote.margin, vote.position, vote.shown,
                vote.strength, vote.scale, true AS agrees, vote.example, coalesce(vote.conversation_id, vote.shown_in, rejected.conversation_id) AS conversation_id,
                {reason} AS reason
@@ -134,10 +134,10 @@ def _rankings(options: ExportOptions) -> str:
 def _edits(options: ExportOptions) -> str:
     words = "trim(regexp_replace(json_extract_string({alias}.response, '$.content'), '\\s+', ' ', 'g'))"
     same = f"{words.format(alias='e')} = {words.format(alias='c')}"
-    return f"""SELECT o.*, o.event_id::VARCHAR AS chosen_id, o.target_id AS rejected_id, {bit("edit/1")} AS rule,
+    return f"""SELECT o.*, o.event_key::VARCHAR AS chosen_id, o.target_id AS rejected_id, {bit("edit/1")} AS rule,
         CASE WHEN {same} THEN 'identical' END AS undecided, o.target_id || chr(0) || o.rater_id AS example, 0 AS margin,
         0 AS position, 0 AS shown, NULL::VARCHAR AS shown_in, false AS is_orphan, false AS is_not_shown
-        FROM opinions o JOIN edits e ON e.event_id = o.event_id
+        FROM opinions o JOIN edits e ON e.event_key = o.event_key
         LEFT JOIN completions c ON c.project = o.project AND c.completion_id = o.target_id WHERE o.kind = 'edit'"""
 
 
@@ -152,13 +152,13 @@ def _regenerated(options: ExportOptions) -> str:
         o.target_id || chr(0) || w.completion_id AS example, 0 AS margin, 0 AS position, 0 AS shown,
         NULL::VARCHAR AS shown_in, false AS is_orphan, false AS is_not_shown
         FROM (SELECT * FROM opinions WHERE kind = 'signal') o
-        LEFT JOIN (SELECT a.*, l.label FROM completions a LEFT JOIN labels l ON l.answer = a.event_id) f
+        LEFT JOIN (SELECT a.*, l.label FROM completions a LEFT JOIN labels l ON l.answer = a.event_key) f
           ON f.project = o.project AND f.completion_id = o.target_id
-        LEFT JOIN (SELECT a.*, l.label FROM completions a LEFT JOIN labels l ON l.answer = a.event_id) w
+        LEFT JOIN (SELECT a.*, l.label FROM completions a LEFT JOIN labels l ON l.answer = a.event_key) w
           ON w.project = f.project AND w.prompt_hash = f.prompt_hash AND w.occurred_at > f.occurred_at
          AND (w.parent_id = f.completion_id
               OR (w.parent_id IS NOT DISTINCT FROM f.parent_id AND w.conversation_id = f.conversation_id))
-        QUALIFY row_number() OVER (PARTITION BY o.event_id ORDER BY w.occurred_at, w.event_id) = 1"""
+        QUALIFY row_number() OVER (PARTITION BY o.event_key ORDER BY w.occurred_at, w.event_id) = 1"""
 
 
 _SQL: Final = {"pick": _picks, "ranking": _rankings, "edit": _edits, "regenerate": _regenerated}

@@ -49,18 +49,22 @@ class Prompts:
         make_table(db, {})
         before = [s for s in vote_steps(options.filters, ANSWER) if s.name not in _VOTE_ONLY]
         after = answer_steps(db, options, profile, ANSWER)
-        key = "md5(answer.prompt_hash::VARCHAR)::UUID" if options.rules.dedupe == "exact" else "answer.event_id"
+        key = (
+            "md5(answer.project || chr(0) || answer.prompt_hash)::UUID"
+            if options.rules.dedupe == "exact"
+            else "answer.event_key"
+        )
         db.execute(
             f"""INSERT INTO contributions BY NAME
-            SELECT answer.event_id, {bit("prompt/1")} AS rule, 0 AS rater_kind, answer.occurred_at, {key} AS row_key,
+            SELECT answer.event_key, {bit("prompt/1")} AS rule, 0 AS rater_kind, answer.occurred_at, {key} AS row_key,
                    {reason_case(before, after)} AS reason
-            FROM (SELECT *, NULL::VARCHAR AS undecided FROM answers) vote JOIN answers answer ON answer.event_id = vote.event_id"""
+            FROM (SELECT *, NULL::VARCHAR AS undecided FROM answers) vote JOIN answers answer ON answer.event_key = vote.event_key"""
         )
         self._make_rows(db)
         return [*before, *after, *ROW_STEPS]
 
     def text_sources(self, table: str = "plan") -> str:
-        return f"{table} p JOIN events c ON c.event_id = p.answer AND c.kind = 'completion'"
+        return f"{table} p JOIN events c ON c.event_key = p.answer AND c.kind = 'completion'"
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         return {"prompt": prompt_sql("c", rich)} | ({"tools": tools_sql("c")} if rich else {})
@@ -70,8 +74,8 @@ class Prompts:
             f"""CREATE OR REPLACE TEMP TABLE rows AS
             SELECT t.*, true AS label, c.prompt_hash, c.prompt_hash AS completion_hash, {answer_columns("c", self._options)}, 1.0 AS agreement,
                    {shuffle_of(self._options.seed, "t.row_key")} AS shuffle, NULL::VARCHAR AS reason
-            FROM (SELECT row_key, arg_min(event_id, (occurred_at, event_id)) AS answer, count(*) AS n_votes, bit_or(rule) AS rule,
+            FROM (SELECT row_key, arg_min(event_key, (occurred_at, event_key)) AS answer, count(*) AS n_votes, bit_or(rule) AS rule,
                          0 AS raters, max(occurred_at) AS feedback_at
                   FROM contributions WHERE reason IS NULL GROUP BY row_key) t
-            JOIN events c ON c.event_id = t.answer AND c.kind = 'completion'"""
+            JOIN events c ON c.event_key = t.answer AND c.kind = 'completion'"""
         )

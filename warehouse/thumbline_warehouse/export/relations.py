@@ -16,12 +16,12 @@ import duckdb
 from ..views import superseded
 
 _OPINION_COLUMNS: Final = (
-    "event_id, kind, project, occurred_at, load_id, rater_id, rater_kind, rater_wrote_prompt, conversation_id, app, "
+    "event_id, event_key, kind, project, occurred_at, load_id, rater_id, rater_kind, rater_wrote_prompt, conversation_id, app, "
     "surface, app_version, properties, target_type, target_id, value, outcome, winner_id, strength, scale, score, "
     "scale_min, scale_max, ranks, response_hash, tags, comment"
 )
 _ANSWER_COLUMNS: Final = (
-    "event_id, project, completion_id, conversation_id, occurred_at, load_id, app, surface, app_version, properties, "
+    "event_id, event_key, project, completion_id, conversation_id, occurred_at, load_id, app, surface, app_version, properties, "
     "model, policy, sampling, latency_ms, turn, parent_id, author, prompt_hash, prompt_end, prompt_chars, "
     "response_hash, response_chars, form"
 )
@@ -49,8 +49,8 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
     db.execute(
         f"""CREATE OR REPLACE TEMP VIEW opinions AS
         SELECT {_prefixed("v", _OPINION_COLUMNS)}, coalesce(k.training_consent, v.training_consent) AS consent,
-               l.event_id IS NULL AS is_latest
-        FROM events v LEFT JOIN replaced l ON l.event_id = v.event_id
+               l.event_key IS NULL AS is_latest
+        FROM events v LEFT JOIN replaced l ON l.event_key = v.event_key
         LEFT JOIN consents_now k ON k.project = v.project AND k.person_id = v.rater_id
         WHERE v.{of_kind} {signals}"""
     )
@@ -59,17 +59,17 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
         f"""CREATE OR REPLACE TEMP VIEW answers AS
         SELECT {_prefixed("c", _ANSWER_COLUMNS)}, c.tools, {_roles("c.messages")} AS roles, {_needs(db)},
                coalesce(k.training_consent, c.training_consent) AS consent
-        FROM completions c LEFT JOIN needs n ON n.event_id = c.event_id
+        FROM completions c LEFT JOIN needs n ON n.event_key = c.event_key
         LEFT JOIN consents_now k ON k.project = c.project AND k.person_id = c.author"""
     )
     db.execute(
         """CREATE OR REPLACE TEMP VIEW edited AS
-        SELECT e.event_id, e.project, e.event_id::VARCHAR AS completion_id, a.* EXCLUDE (event_id, project,
+        SELECT e.event_id, e.event_key, e.project, e.event_key::VARCHAR AS completion_id, a.* EXCLUDE (event_id, event_key, project,
                completion_id, policy, response_hash, response_chars, answer_calls_tools, has_other, form),
                NULL AS policy, e.response_hash, e.response_chars, coalesce(n.answer_calls_tools, false) AS answer_calls_tools,
                a.has_other OR coalesce(n.has_other, false) AS has_other,
                CASE WHEN 'rich' IN (a.form, e.form) THEN 'rich' ELSE e.form END AS form
-        FROM edits e LEFT JOIN needs n ON n.event_id = e.event_id
+        FROM edits e LEFT JOIN needs n ON n.event_key = e.event_key
         LEFT JOIN answers a ON a.project = e.project AND a.completion_id = e.target_id"""
     )
 
@@ -86,7 +86,7 @@ def _make_needs(db: duckdb.DuckDBPyConnection) -> None:
     turns = f"list_has_any(json_extract_string({prompt}, '$[*].role'), ['tool', 'function']) OR {_any_calls(prompt)}"
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE needs AS
-        SELECT event_id, coalesce(json_array_length(tools) > 0, false) OR {_calls(answer)} OR coalesce({turns}, false) AS has_tools,
+        SELECT event_key, coalesce(json_array_length(tools) > 0, false) OR {_calls(answer)} OR coalesce({turns}, false) AS has_tools,
                {_calls(answer)} AS answer_calls_tools, {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
                {_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
                OR {_has_part("$.content[*].type", answer, "<> 'text'")} AS has_other

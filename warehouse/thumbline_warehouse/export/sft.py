@@ -46,8 +46,8 @@ class Sft:
 
     def text_sources(self, table: str = "plan") -> str:
         return (
-            f"{table} p JOIN events c ON c.event_id = p.row_key AND c.kind IN ('completion', 'edit') "
-            "JOIN events d ON d.event_id = p.asked AND d.kind = 'completion'"
+            f"{table} p JOIN events c ON c.event_key = p.row_key AND c.kind IN ('completion', 'edit') "
+            "JOIN events d ON d.event_key = p.asked AND d.kind = 'completion'"
         )
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
@@ -57,11 +57,11 @@ class Sft:
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         db.execute(
             f"""CREATE OR REPLACE TEMP TABLE rows AS
-            SELECT t.*, d.event_id AS asked, d.prompt_hash, c.response_hash AS completion_hash,
+            SELECT t.*, d.event_key AS asked, d.prompt_hash, c.response_hash AS completion_hash,
                    {answer_columns("d", self._options)}, round(t.agreeing / t.n_votes, 4) AS agreement,
                    {shuffle_of(self._options.seed, _KEY)} AS shuffle,
                    coalesce({votes_reason(self._options)}, CASE WHEN NOT t.label THEN 'not_liked' END) AS reason
-            FROM tallies t JOIN events c ON c.event_id = t.row_key AND c.kind IN ('completion', 'edit')
+            FROM tallies t JOIN events c ON c.event_key = t.row_key AND c.kind IN ('completion', 'edit')
             JOIN completions d ON d.project = c.project AND d.completion_id = coalesce(c.completion_id, c.target_id)"""
         )
-        db.execute("UPDATE rows SET is_rich = true WHERE row_key IN (SELECT event_id FROM edits WHERE form = 'rich')")
+        db.execute("UPDATE rows SET is_rich = true WHERE row_key IN (SELECT event_key FROM edits WHERE form = 'rich')")

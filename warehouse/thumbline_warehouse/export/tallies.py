@@ -30,10 +30,10 @@ def _tally(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
         contributions (a1, up), (a1, up), (a1, down)  ->  tallies (a1, label=true, n_votes=3, agreeing=2)
     """
     if options.conflicts == "keep":
-        db.execute("UPDATE contributions SET row_key = md5(event_id || answer)::UUID WHERE reason IS NULL")
+        db.execute("UPDATE contributions SET row_key = md5(event_key || answer)::UUID WHERE reason IS NULL")
         db.execute(
             """CREATE OR REPLACE TEMP TABLE tallies AS
-            SELECT row_key, answer, event_id, label, rule, rater_kind AS raters, occurred_at AS feedback_at,
+            SELECT row_key, answer, event_key, label, rule, rater_kind AS raters, occurred_at AS feedback_at,
                    count(*) OVER (PARTITION BY answer) AS n_votes, count(*) OVER (PARTITION BY answer, label) AS agreeing
             FROM contributions WHERE reason IS NULL"""
         )

@@ -115,7 +115,14 @@ def explain(
         shown = {
             k: v for k, v in row.items() if k in ("label", "n_votes", "agreement", "margin", "example_id", "strength")
         }
-        listed = [str(answer) for answer in row["answers"]]
+        listed = [
+            event_id
+            for (event_id,) in db.execute(
+                "SELECT e.event_id::VARCHAR FROM (SELECT unnest($keys) AS event_key, generate_subscripts($keys, 1) AS place) a "
+                "JOIN events e USING (event_key) ORDER BY a.place",
+                {"keys": row["answers"]},
+            ).fetchall()
+        ]
         return Explanation(example_id, shown, row["reason"] or "", listed, parts_of(db, row["row_key"]))
 
 
@@ -124,7 +131,7 @@ def parts_of(db: duckdb.DuckDBPyConnection, row_key: Any) -> list[Part]:
     rows = db.execute(
         f"""SELECT e.event_id::VARCHAR, e.kind, {rules_of("c.rule")}, coalesce(e.value, e.outcome, e.score::VARCHAR, e.name, ''),
                    coalesce(e.rater_id, ''), strftime(e.occurred_at, '%Y-%m-%dT%H:%M:%S.%fZ'), e.load_id, coalesce(c.reason, '')
-            FROM contributions c JOIN events e ON e.event_id = c.event_id WHERE c.row_key = ?
+            FROM contributions c JOIN events e ON e.event_key = c.event_key WHERE c.row_key = ?
             ORDER BY e.occurred_at, e.event_id""",
         [row_key],
     ).fetchall()
@@ -167,11 +174,11 @@ def _withdrawn(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, str
         f"""WITH now AS (SELECT project, rater_id AS person_id FROM {NAME}.main.events WHERE kind = 'consent' GROUP BY ALL
                          HAVING arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) = 'denied'),
                  said AS (SELECT p.example_id, e.project, e.rater_id AS person_id FROM ({rows_sql}) p
-                          JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL JOIN events e ON e.event_id = c.event_id
+                          JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL JOIN events e ON e.event_key = c.event_key
                           WHERE e.rater_id IS NOT NULL),
                  wrote AS (SELECT a.example_id, e.project, e.author AS person_id
                            FROM (SELECT example_id, unnest({planned.recipe.answers}) AS answer FROM ({rows_sql}) p) a
-                           JOIN events e ON e.event_id = a.answer WHERE e.author IS NOT NULL)
+                           JOIN events e ON e.event_key = a.answer WHERE e.author IS NOT NULL)
             SELECT example_id, min(person_id) FROM (SELECT * FROM said UNION ALL SELECT * FROM wrote)
             SEMI JOIN now USING (project, person_id) GROUP BY 1"""
     ).fetchall()

@@ -285,43 +285,58 @@ SELECT project, model, policy, day, rater_kind, exposures, exposed_votes, votes,
 FROM counted
 """
 
-_PICK_RESULTS: Final = """
-WITH shown AS (SELECT project, comparison_id, completion_ids, probability, conversation_id FROM comparisons),
-     models AS (SELECT project, completion_id, model, policy FROM completions)
+# A pick with what was shown. The winner must be one of the answers shown: a pick of another answer says nothing of
+# these, and is in no rate.
+_PICKS: Final = """
 SELECT v.event_id, v.project, v.event_key, v.occurred_at, v.load_id, v.target_id AS comparison_id, v.rater_id, v.rater_kind,
-       v.outcome,
+       v.outcome, CASE WHEN v.outcome = 'winner' THEN nullif(list_position(s.completion_ids, v.winner_id), 0) END AS winner_position,
        CASE WHEN v.outcome <> 'winner' THEN v.outcome
+            WHEN coalesce(list_position(s.completion_ids, v.winner_id), 0) = 0 THEN 'unknown'
             ELSE coalesce(['first', 'second', 'third', 'fourth'][list_position(s.completion_ids, v.winner_id)], 'later') END AS result,
-       list_position(s.completion_ids, v.winner_id) AS winner_position,
-       v.winner_id, w.model AS winner_model, w.policy AS winner_policy,
-       s.completion_ids, s.completion_ids[1] AS first_id, a.model AS first_model, a.policy AS first_policy,
-       s.completion_ids[2] AS second_id, b.model AS second_model, b.policy AS second_policy, s.probability, v.strength, v.scale, v.tags, v.comment,
-       coalesce(v.conversation_id, s.conversation_id) AS conversation_id
-FROM current_votes v
-JOIN shown s ON s.project = v.project AND s.comparison_id = v.target_id
-LEFT JOIN models w ON w.project = v.project AND w.completion_id = v.winner_id
-LEFT JOIN models a ON a.project = v.project AND a.completion_id = s.completion_ids[1]
-LEFT JOIN models b ON b.project = v.project AND b.completion_id = s.completion_ids[2]
+       v.winner_id, s.completion_ids, s.completion_ids[1] AS first_id, s.completion_ids[2] AS second_id, s.probability,
+       v.strength, v.scale, v.tags, v.comment, coalesce(v.conversation_id, s.conversation_id) AS conversation_id
+FROM current_votes v JOIN comparisons s ON s.project = v.project AND s.comparison_id = v.target_id
 WHERE v.kind = 'pick'
 """
 
+_PICK_RESULTS: Final = f"""
+WITH picks AS ({_PICKS}), models AS (SELECT project, completion_id, model, policy FROM completions)
+SELECT p.event_id, p.project, p.event_key, p.occurred_at, p.load_id, p.comparison_id, p.rater_id, p.rater_kind,
+       p.outcome, p.result, p.winner_position, p.winner_id, w.model AS winner_model, w.policy AS winner_policy,
+       p.completion_ids, p.first_id, a.model AS first_model, a.policy AS first_policy,
+       p.second_id, b.model AS second_model, b.policy AS second_policy, p.probability, p.strength, p.scale, p.tags, p.comment,
+       p.conversation_id
+FROM picks p
+LEFT JOIN models w ON w.project = p.project AND w.completion_id = p.winner_id
+LEFT JOIN models a ON a.project = p.project AND a.completion_id = p.first_id
+LEFT JOIN models b ON b.project = p.project AND b.completion_id = p.second_id
+"""
+
+# Counted by what was shown first, before each pick is looked at from both sides: the picks are read once.
 _PICK_RATES: Final = f"""
-WITH sides AS (
+WITH picks AS ({_PICKS}), models AS (SELECT project, completion_id, model, policy FROM completions),
+     shown AS MATERIALIZED (
+  SELECT p.project, p.rater_kind, a.model AS first_model, a.policy AS first_policy, b.model AS second_model,
+         b.policy AS second_policy, p.result, count(*) AS n
+  FROM (SELECT project, rater_kind, first_id, second_id, result FROM picks
+        WHERE len(completion_ids) = 2 AND result <> 'unknown') p
+  JOIN models a ON a.project = p.project AND a.completion_id = p.first_id
+  JOIN models b ON b.project = p.project AND b.completion_id = p.second_id
+  WHERE (a.model, coalesce(a.policy, '')) <> (b.model, coalesce(b.policy, ''))
+  GROUP BY ALL),
+     sides AS (
   SELECT project, rater_kind, first_model AS model, first_policy AS policy, second_model AS opponent,
-         second_policy AS opponent_policy, result = 'first' AS is_won, result = 'second' AS is_lost, result
-  FROM pick_results WHERE len(completion_ids) = 2
+         second_policy AS opponent_policy, result = 'first' AS is_won, result = 'second' AS is_lost, result, n FROM shown
   UNION ALL
   SELECT project, rater_kind, second_model, second_policy, first_model, first_policy, result = 'second',
-         result = 'first', result
-  FROM pick_results WHERE len(completion_ids) = 2),
+         result = 'first', result, n FROM shown),
      counted AS (
-  SELECT project, rater_kind, model, policy, opponent, opponent_policy, count(*) AS picks, count(*) FILTER (is_won) AS wins,
-         count(*) FILTER (is_lost) AS losses, count(*) FILTER (result = 'tie') AS ties,
-         count(*) FILTER (result = 'both_bad') AS both_bad, count(*) FILTER (result = 'skip') AS skips
-  FROM sides
-  WHERE model IS NOT NULL AND opponent IS NOT NULL
-    AND (model, coalesce(policy, '')) <> (opponent, coalesce(opponent_policy, ''))
-  GROUP BY ALL)
+  SELECT project, rater_kind, model, policy, opponent, opponent_policy, sum(n)::BIGINT AS picks,
+         coalesce(sum(n) FILTER (is_won), 0)::BIGINT AS wins, coalesce(sum(n) FILTER (is_lost), 0)::BIGINT AS losses,
+         coalesce(sum(n) FILTER (result = 'tie'), 0)::BIGINT AS ties,
+         coalesce(sum(n) FILTER (result = 'both_bad'), 0)::BIGINT AS both_bad,
+         coalesce(sum(n) FILTER (result = 'skip'), 0)::BIGINT AS skips
+  FROM sides GROUP BY ALL)
 SELECT *, {_rate("win_rate", "wins", "(wins + losses)")} FROM counted
 """
 
@@ -388,8 +403,8 @@ VIEWS: Final = (
         _PICK_RESULTS,
         {
             "comparison_id": "the comparison",
-            "result": "first, second, third, fourth or later (place of the winner as shown), tie, both_bad or skip",
-            "winner_position": "place of the winner as shown, from 1",
+            "result": "first, second, third, fourth or later (place of the winner as shown), tie, both_bad or skip; unknown where the winner was not shown: such a pick is in no rate",
+            "winner_position": "place of the winner as shown, from 1; NULL where it was not shown",
             "winner_model": "model of the winner",
             "winner_policy": "checkpoint of the winner",
             "first_id": "answer shown first",
@@ -409,7 +424,7 @@ VIEWS: Final = (
             "policy": "its checkpoint",
             "opponent": "model on the other side",
             "opponent_policy": "its checkpoint",
-            "picks": "current picks between the two",
+            "picks": "current picks between the two: wins + losses + ties + both_bad + skips",
             "wins": "picks that the model won",
             "losses": "picks that it lost",
             "ties": "picks that called it a tie (both good)",

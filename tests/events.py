@@ -46,9 +46,12 @@ def thumb(target: str, value: str, seconds: float = 0, rater: str = "r1", **fiel
     return event("thumb", seconds, **({"target_id": target, "value": value, "rater": {"id": rater}} | fields))
 
 
-def value_of(one: dict[str, Any], project: str = "demo") -> bytes:
-    """The record that the collector makes of an event."""
-    return wrap(envelope_head(project, 1_795_521_600_000), json.dumps(one).encode())
+RECEIVED_MS = int((NOON + timedelta(days=1)).timestamp() * 1000)
+
+
+def value_of(one: dict[str, Any], project: str = "demo", received_at_ms: int = RECEIVED_MS) -> bytes:
+    """The record that the collector makes of an event; received a day later, after all that tests let happen."""
+    return wrap(envelope_head(project, received_at_ms), json.dumps(one).encode())
 
 
 def records(

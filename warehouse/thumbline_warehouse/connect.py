@@ -13,9 +13,9 @@ from .urls import WarehouseUrl
 
 NAME = "thumbline"
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
-# Times are stored in UTC and shown in it: a machine's own zone must not change a result. GLOBAL, because a cursor of
-# the connection would begin with the machine's zone again.
-_UTC = "SET GLOBAL TimeZone = 'UTC'"
+# Times are stored in UTC and shown in it: a machine's own zone must not change a result. Both: a cursor of the
+# connection begins with the global one, and what a session has set for itself goes before that.
+_UTC = ("SET GLOBAL TimeZone = 'UTC'", "SET TimeZone = 'UTC'")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def attach_statements(url: WarehouseUrl, *, read_only: bool = True) -> list[str]
     """
     The statements with which any DuckDB of the same version opens the warehouse.
 
-        LOAD '...';  LOAD '...';  SET GLOBAL TimeZone = 'UTC';
+        LOAD '...';  LOAD '...';  SET GLOBAL TimeZone = 'UTC';  SET TimeZone = 'UTC';
         ATTACH 'ducklake:sqlite:...' AS thumbline (...);  USE thumbline;
     """
     loads = [f"LOAD '{_quoted(str(extension_path(name)))}'" for name in _EXTENSIONS]
@@ -81,7 +81,7 @@ def attach_statements(url: WarehouseUrl, *, read_only: bool = True) -> list[str]
     if url.catalog.startswith("sqlite:"):
         # Without WAL two overlapping transactions deadlock and both fail.
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000"]
-    return [*loads, _UTC, f"ATTACH 'ducklake:{_quoted(url.catalog)}' AS {NAME} ({', '.join(options)})", f"USE {NAME}"]
+    return [*loads, *_UTC, f"ATTACH 'ducklake:{_quoted(url.catalog)}' AS {NAME} ({', '.join(options)})", f"USE {NAME}"]
 
 
 def extension_path(name: str) -> Path:
@@ -128,7 +128,8 @@ def _configured(settings: ConnectionSettings) -> duckdb.DuckDBPyConnection:
     if settings.temp_directory:
         config["temp_directory"] = settings.temp_directory
     connection = duckdb.connect(config=config)
-    connection.execute(_UTC)
+    for statement in _UTC:
+        connection.execute(statement)
     # A table's name must never find a Python variable of the caller's.
     connection.execute("SET python_enable_replacements = false")
     return connection

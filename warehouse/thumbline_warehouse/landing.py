@@ -54,11 +54,18 @@ def _hash(raw: str, canonical: str) -> str:
     )
 
 
+# An event cannot have happened after it was received: a clock that is ahead must not make a vote the last word for
+# ever. The collector's time is in whole milliseconds.
+_CLAIMED: Final = "make_timestamp(epoch_us(e.occurred_at))"
+_RECEIVED: Final = "make_timestamp(r.received_at * 1000)"
+_IS_AHEAD: Final = f"{_CLAIMED} >= {_RECEIVED} + INTERVAL 1 MILLISECOND"
+
 _EXPRESSIONS: Final = {
     "project": "r.project",
     "event_key": event_key("r.project", "e.event_id"),
-    "occurred_at": "make_timestamp(epoch_us(e.occurred_at))",
-    "received_at": "make_timestamp(r.received_at * 1000)",
+    "occurred_at": f"CASE WHEN {_IS_AHEAD} THEN {_RECEIVED} ELSE {_CLAIMED} END",
+    "claimed_at": f"CASE WHEN {_IS_AHEAD} THEN {_CLAIMED} END",
+    "received_at": _RECEIVED,
     "rater_id": "e.rater.id",
     "rater_kind": "CASE WHEN e.rater IS NOT NULL THEN coalesce(e.rater.kind, 'human') END",
     "rater_wrote_prompt": "e.rater.wrote_prompt",
@@ -163,7 +170,10 @@ _STAGE: Final = _stage_sql()
 # What may differ when a client sends an event again, or a host logs it anew under its own key; what is worked out
 # here from texts stands for them.
 _NOT_CONTENT: Final = frozenset(
-    ["event_id", "event_key", "project", "occurred_at", "received_at", "sequence", "load_id", "sdk", "extra", "messages", "response", "prompt_end", "prompt_chars", "response_chars", "form"]
+    (
+        *("event_id", "event_key", "project", "occurred_at", "claimed_at", "received_at", "sequence", "load_id"),
+        *("sdk", "extra", "messages", "response", "prompt_end", "prompt_chars", "response_chars", "form"),
+    )
 )
 _CONTENT_NAMES: Final = tuple(column.name for column in EVENTS if column.name not in _NOT_CONTENT)
 _CONTENT: Final = ", ".join(quoted(name) for name in _CONTENT_NAMES)

@@ -49,7 +49,17 @@ _COMMON: Final = (
         "VARCHAR",
     ),
     Column("project", "VARCHAR", "the write key's project; ids are unique within one"),
-    Column("occurred_at", "TIMESTAMP", "when it happened, UTC, by the client's clock", json="TIMESTAMPTZ"),
+    Column(
+        "occurred_at",
+        "TIMESTAMP",
+        "when it happened, UTC, by the client's clock, but never after received_at: see claimed_at",
+        json="TIMESTAMPTZ",
+    ),
+    Column(
+        "claimed_at",
+        "TIMESTAMP",
+        "what the client's clock said where that is after received_at, which then stands in occurred_at; NULL elsewhere",
+    ),
     Column("received_at", "TIMESTAMP", "when the collector took it, UTC"),
     _field("sequence", "BIGINT", "the client's own counter; orders events that share a time"),
     Column("load_id", "BIGINT", "the load that landed it; 'all events up to load N' is a snapshot that lasts"),

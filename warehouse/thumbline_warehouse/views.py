@@ -13,7 +13,7 @@ from .schema import EVENTS, quoted
 
 _COMMENTS: Final = {column.name: column.comment for column in EVENTS}
 
-_BASE: Final = ("event_id", "project", "event_key", "occurred_at", "received_at", "load_id")
+_BASE: Final = ("event_id", "project", "event_key", "occurred_at", "claimed_at", "received_at", "load_id")
 _RATER: Final = ("rater_id", "rater_kind", "rater_wrote_prompt")
 _PLACE: Final = ("conversation_id", "app", "surface", "app_version", "sdk", "training_consent", "properties", "extra")
 _TARGET: Final = ("target_type", "target_id")
@@ -115,7 +115,8 @@ def superseded(condition: str) -> str:
     """
     SQL of the event_keys of opinions that a later one of the same rater on the same thing took the place of.
 
-    The latest is that of the latest client time, then client sequence, then event_id.
+    The latest is that of the latest time (the client's, but never after it was received), then client sequence,
+    then event_id.
     """
     key = "project, kind, target_type, target_id, rater_id"
     return not_first(condition, key, "occurred_at DESC, coalesce(sequence, -1) DESC, event_id DESC")
@@ -240,8 +241,8 @@ _KIND_VIEWS: Final = (
     ),
 )
 
-# An opinion is keyed by (target, rater, kind). The latest by client time, then client sequence, then
-# event_id is the current one, whole: tags and comment are those of that event and of none before.
+# An opinion is keyed by (target, rater, kind). The latest by time (`occurred_at`: the client's, but never after it was
+# received), then client sequence, then event_id is the current one, whole: tags and comment are those of that event and of none before.
 # One that takes the vote back leaves no row.
 _CURRENT_VOTES: Final = f"""
 {_select("event_id", "kind", *_BASE[1:], "sequence", *_RATER, *_TARGET)},
@@ -360,6 +361,26 @@ WITH votes AS (SELECT event_id, kind, project, event_key, occurred_at, received_
 SELECT *, epoch(make_timestamp(epoch_us(now())) - received_at) AS age_s FROM missing
 """
 
+# What a number of each is worth knowing of before a rate is believed. Each row names one event to look at.
+_DATA_QUALITY: Final = """
+SELECT project, problem, count(*) AS events, min(event_id) AS example FROM (
+  SELECT project, 'dated_ahead' AS problem, event_id FROM events WHERE claimed_at > received_at + INTERVAL 1 MINUTE
+  UNION ALL
+  SELECT project, 'winner_not_shown', event_id FROM pick_results WHERE result = 'unknown'
+  UNION ALL
+  SELECT v.project, 'ranked_not_shown', v.event_id FROM current_votes v
+    JOIN comparisons s ON s.project = v.project AND s.comparison_id = v.target_id
+    WHERE v.kind = 'ranking' AND NOT list_has_all(s.completion_ids, flatten(v.ranks))
+  UNION ALL
+  SELECT e.project, 'answer_sent_again_with_other_text', e.event_id FROM events e
+    JOIN completions c ON c.project = e.project AND c.completion_id = e.completion_id
+    WHERE e.kind = 'completion' AND e.event_key <> c.event_key
+      AND (e.response_hash <> c.response_hash OR e.prompt_hash <> c.prompt_hash)
+  UNION ALL
+  SELECT project, 'id_conflict', event_id FROM conflicts)
+GROUP BY ALL
+"""
+
 _INTERVAL: Final = "of its 95% Wilson interval"
 
 VIEWS: Final = (
@@ -440,5 +461,16 @@ VIEWS: Final = (
         "Votes whose answer or comparison has not come (yet); they join by themselves when it does.",
         _ORPHANS,
         {"missing": "what has not come: completion or comparison", "age_s": "seconds since the vote was received"},
+    ),
+    View(
+        "data_quality",
+        "Per project, events that no rate can be right about; a project without a row has none.",
+        _DATA_QUALITY,
+        {
+            "problem": "dated_ahead (more than a minute after it was received), winner_not_shown, ranked_not_shown, "
+            "answer_sent_again_with_other_text (the first counts) or id_conflict (see the table conflicts)",
+            "events": "how many events",
+            "example": "event_id of one of them",
+        },
     ),
 )

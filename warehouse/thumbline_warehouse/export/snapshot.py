@@ -54,20 +54,28 @@ def use_snapshot(db: duckdb.DuckDBPyConnection, load_id: int | None, project: st
     condition = f"load_id <= {chosen}"
     if project is not None:
         condition += f" AND project = {literal(project)}"
-    make_views(db, f"SELECT * FROM {NAME}.main.events WHERE {condition}")
+    make_views(
+        db,
+        f"SELECT * FROM {NAME}.main.events WHERE {condition}",
+        f"SELECT * FROM {NAME}.main.conflicts WHERE {condition}",
+    )
     return _describe(db, chosen)
 
 
-def make_views(db: duckdb.DuckDBPyConnection, events: str) -> None:
+def make_views(
+    db: duckdb.DuckDBPyConnection, events: str, conflicts: str = f"SELECT * FROM {NAME}.main.conflicts LIMIT 0"
+) -> None:
     """
     Make `events` and every view mean the events of a query, in this connection only.
 
     Args:
         db: a connection to the warehouse.
         events: SQL that gives the columns of `events`.
+        conflicts: SQL that gives the columns of `conflicts`; none when left out.
     """
     db.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
     db.execute(f"CREATE OR REPLACE VIEW {_SCHEMA}.events AS {events}")
+    db.execute(f"CREATE OR REPLACE VIEW {_SCHEMA}.conflicts AS {conflicts}")
     db.execute(f"USE {_SCHEMA}")
     for view in VIEWS:
         db.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")

@@ -71,7 +71,9 @@ _COMMON: Final = (
     _field("surface", "VARCHAR", "where in the product, e.g. web, ios"),
     _field("app_version", "VARCHAR", "the product's release"),
     _field("sdk", "VARCHAR", "client library and version"),
-    _field("training_consent", "VARCHAR", "granted, denied or unknown, as the event says; see effective_consent"),
+    _field(
+        "training_consent", "VARCHAR", "granted, denied or unknown, as the event says; see the view consent_in_force"
+    ),
     _field("properties", "JSON", "whatever else the host wanted to keep"),
     Column("extra", "JSON", "fields from a newer client that this version does not know"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from . import consent
 from .schema import EVENTS, quoted
 
 _COMMENTS: Final = {column.name: column.comment for column in EVENTS}
@@ -393,11 +394,22 @@ VIEWS: Final = (
     ),
     View(
         "current_consents",
-        "The latest training consent of each person; it wins over the consent on their other events.",
-        "SELECT project, rater_id AS person_id, "
-        "arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) AS training_consent, "
-        "max(occurred_at) AS occurred_at FROM events WHERE kind = 'consent' GROUP BY project, rater_id",
+        "The last word of each person on training. What it means for their events: consent_in_force.",
+        consent.CURRENT,
         {"person_id": "pseudonymous id of the person, as rater or as author", "training_consent": "granted or denied"},
+    ),
+    View(
+        "consent_in_force",
+        "Whether an answer, or what was said of one, may train: an event's own denied always wins, its own granted "
+        "loses to a later withdrawal, unknown takes what the person says.",
+        consent.in_force_sql("events", "current_consents"),
+        {
+            "person_id": "whose consent counts: the author of an answer, the rater of all else; NULL where nobody is known",
+            "own_consent": "granted, denied or unknown, as the event says",
+            "person_consent": "the person's last word; NULL where there is none",
+            "person_consent_at": "when it was said, UTC",
+            "consent": "granted, denied or unknown: what exports go by",
+        },
     ),
     View(
         "thumb_rates",

@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 
+from ..consent import in_force
 from ..views import superseded
 
 _OPINION_COLUMNS: Final = (
@@ -44,23 +45,23 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
     # Tables of their own: their sizes are known then, and joins are built on them, not on the many votes.
     db.execute(f"CREATE OR REPLACE TEMP TABLE replaced AS {superseded(of_kind)}")
     db.execute(
-        "CREATE OR REPLACE TEMP TABLE consents_now AS SELECT project, person_id, training_consent FROM current_consents"
+        "CREATE OR REPLACE TEMP TABLE words AS SELECT project, person_id, training_consent, occurred_at FROM current_consents"
     )
     db.execute(
         f"""CREATE OR REPLACE TEMP VIEW opinions AS
-        SELECT {_prefixed("v", _OPINION_COLUMNS)}, coalesce(k.training_consent, v.training_consent) AS consent,
+        SELECT {_prefixed("v", _OPINION_COLUMNS)}, {in_force("v", "w")} AS consent,
                l.event_key IS NULL AS is_latest
         FROM events v LEFT JOIN replaced l ON l.event_key = v.event_key
-        LEFT JOIN consents_now k ON k.project = v.project AND k.person_id = v.rater_id
+        LEFT JOIN words w ON w.project = v.project AND w.person_id = v.rater_id
         WHERE v.{of_kind} {signals}"""
     )
     _make_needs(db)
     db.execute(
         f"""CREATE OR REPLACE TEMP VIEW answers AS
         SELECT {_prefixed("c", _ANSWER_COLUMNS)}, c.tools, {_roles("c.messages")} AS roles, {_needs(db)},
-               coalesce(k.training_consent, c.training_consent) AS consent
+               {in_force("c", "w")} AS consent
         FROM completions c LEFT JOIN needs n ON n.event_key = c.event_key
-        LEFT JOIN consents_now k ON k.project = c.project AND k.person_id = c.author"""
+        LEFT JOIN words w ON w.project = c.project AND w.person_id = c.author"""
     )
     db.execute(
         """CREATE OR REPLACE TEMP VIEW edited AS

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from ..connect import NAME, ConnectionSettings
+from ..consent import CURRENT, in_force_sql
 from ..urls import WarehouseUrl
 from .contributions import rules_of
 from .errors import BadOption
@@ -167,19 +168,17 @@ def _affected_rows(made: Export, withdrawn: dict[str, str], known: set[str]) -> 
 
 
 def _withdrawn(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, str]:
-    """example_id -> who of its raters and authors has no consent now."""
-    # The warehouse as it is now, not the snapshot.
+    """example_id -> who of its raters and authors has taken a consent back since the snapshot."""
     rows_sql = named_rows(planned.recipe, "plan")
+    # The warehouse as it is now, not the snapshot.
+    db.execute(f"CREATE OR REPLACE TEMP VIEW words_now AS {CURRENT.replace('FROM events', f'FROM {NAME}.main.events')}")
     rows = db.execute(
-        f"""WITH now AS (SELECT project, rater_id AS person_id FROM {NAME}.main.events WHERE kind = 'consent' GROUP BY ALL
-                         HAVING arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) = 'denied'),
-                 said AS (SELECT p.example_id, e.project, e.rater_id AS person_id FROM ({rows_sql}) p
-                          JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL JOIN events e ON e.event_key = c.event_key
-                          WHERE e.rater_id IS NOT NULL),
-                 wrote AS (SELECT a.example_id, e.project, e.author AS person_id
-                           FROM (SELECT example_id, unnest({planned.recipe.answers}) AS answer FROM ({rows_sql}) p) a
-                           JOIN events e ON e.event_key = a.answer WHERE e.author IS NOT NULL)
-            SELECT example_id, min(person_id) FROM (SELECT * FROM said UNION ALL SELECT * FROM wrote)
-            SEMI JOIN now USING (project, person_id) GROUP BY 1"""
+        f"""WITH taken_back AS (SELECT n.event_key, n.person_id FROM ({in_force_sql("events", "words_now")}) n
+                                JOIN consent_in_force t ON t.event_key = n.event_key
+                                WHERE n.consent = 'denied' AND t.consent <> 'denied'),
+                 behind AS (SELECT p.example_id, c.event_key FROM ({rows_sql}) p
+                            JOIN contributions c ON c.row_key = p.row_key AND c.reason IS NULL
+                            UNION ALL SELECT example_id, unnest({planned.recipe.answers}) FROM ({rows_sql}) p)
+            SELECT example_id, min(coalesce(person_id, '')) FROM behind JOIN taken_back USING (event_key) GROUP BY 1"""
     ).fetchall()
     return dict(rows)

@@ -168,7 +168,7 @@ def test_every_reason_to_leave_a_thumb_out_is_counted_once(land, run) -> None:
         "images": 1,
         "prompt_end": 1,
         "empty": 1,
-        "split_vote": 2,
+        "no_majority": 2,
     }
     assert made.funnel.seen == sum(made.funnel.dropped.values()) + made.funnel.used
     assert sorted(row["completion"][0]["content"] for row in rows) == ["answer kept", "answer kept2"]

@@ -97,7 +97,7 @@ def test_each_event_is_in_one_place(tmp_path_factory: pytest.TempPathFactory, dr
             assert funnel.seen == funnel.used + sum(funnel.dropped.values())
             assert all(entry["used"] <= entry["seen"] for entry in funnel.by_source.values())
             used = db.execute(
-                "SELECT count(DISTINCT c.event_id) FROM contributions c JOIN plan p USING (row_key) WHERE c.reason IS NULL"
+                "SELECT count(DISTINCT c.event_key) FROM contributions c JOIN plan p USING (row_key) WHERE c.reason IS NULL"
             ).fetchone()[0]
             assert used == funnel.used
             assert db.execute("SELECT count(*), count(DISTINCT row_key) FROM plan").fetchone() == (funnel.rows,) * 2

@@ -58,7 +58,7 @@ def test_what_was_left_out_is_explained_too(land, url) -> None:
     )
     options = options_of("kto", allow_one_label=True)
     found = explain(url, options, hashlib.sha256(b"kto\0demo\0a").hexdigest())
-    assert found.reason == "split_vote"
+    assert found.reason == "no_majority"
     assert [part.says for part in found.parts] == ["up", "down"]
     with pytest.raises(BadOption, match="neither exported nor left out"):
         explain(url, options, "no-such-row")

@@ -44,7 +44,7 @@ MATCH_STEPS: Final = (
 ROW_STEPS: Final = (
     Step("same_rater", "a later vote of another kind by the same rater on the same answer took its place"),
     Step("rater_cap", "the rater's votes beyond max_per_rater"),
-    Step("split_vote", "as many votes say the opposite"),
+    Step("no_majority", "not more than half of the votes say the same"),
     Step("conflict", "not all votes agree, and conflicts are dropped"),
     Step("min_votes", "too few votes"),
     Step("min_agreement", "too few of the votes agree"),

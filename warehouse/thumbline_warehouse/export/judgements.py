@@ -3,6 +3,7 @@ Rules that judge one answer: desirable or not.
 
     thumb up by r1 on the answer a1  ->  (a1, r1, true, thumb/1)
     both bad by r2 on a1 and a2      ->  (a1, r2, false, both_bad/1), (a2, r2, false, both_bad/1)
+    rating 3 of 5 by r3 on a1        ->  (a1, r3, NULL, rating/1): a vote that says neither; it counts among the votes
 """
 
 from __future__ import annotations
@@ -111,9 +112,9 @@ def _thumbs(rules: Rules) -> str:
 
 
 def _ratings(rules: Rules) -> str:
-    return f"""SELECT * EXCLUDE (score), {bit("rating/1")} AS rule, target_id AS answer_id, {STARS} AS score, {STARS} >= {rules.rating_up} AS label,
-        CASE WHEN score IS NULL THEN 'retracted' WHEN target_type <> 'completion' THEN 'conversation'
-             WHEN {STARS} > {rules.rating_down} AND {STARS} < {rules.rating_up} THEN 'middle' END AS undecided
+    return f"""SELECT * EXCLUDE (score), {bit("rating/1")} AS rule, target_id AS answer_id, {STARS} AS score,
+        CASE WHEN {STARS} >= {rules.rating_up} THEN true WHEN {STARS} <= {rules.rating_down} THEN false END AS label,
+        CASE WHEN score IS NULL THEN 'retracted' WHEN target_type <> 'completion' THEN 'conversation' END AS undecided
         FROM opinions o WHERE kind = 'rating'"""
 
 

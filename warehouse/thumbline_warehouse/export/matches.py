@@ -20,6 +20,15 @@ _TEXT: Final = "SELECT event_key, project, completion_id, conversation_id, promp
 _ROW_KEY: Final = "md5(m.chosen || chr(0) || m.rejected || chr(0) || m.rater)::UUID"
 
 
+def _key(alias: str) -> str:
+    return f"hash({alias}.project, {alias}.prompt_hash, {alias}.response_hash)"
+
+
+def _pair_key(one: str, other: str) -> str:
+    """The same as that of a pick between the two: whoever rated them has voted on them."""
+    return f"hash(least({_key(one)}, {_key(other)}), greatest({_key(one)}, {_key(other)}))"
+
+
 def make_labels(db: duckdb.DuckDBPyConnection) -> None:
     """Make `labels`: what most thumbs in `judged` say of each answer; none where as many say the opposite."""
     db.execute(
@@ -42,6 +51,7 @@ def match_siblings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> Non
              every AS (SELECT b.event_key AS chosen, w.event_key AS rejected, b.project, b.prompt_hash, 0.0 AS margin,
                               b.completion_id || chr(0) || w.completion_id AS example, b.conversation_id,
                               greatest(b.feedback_at, w.feedback_at) AS feedback_at, b.raters | w.raters AS raters, 0::UBIGINT AS rater,
+                              NULL::UBIGINT AS chosen_key, NULL::UBIGINT AS pair_key,
                               md5('{options.seed}' || chr(0) || b.completion_id || chr(0) || w.completion_id) AS draw
                        FROM known b JOIN known w ON w.project = b.project AND w.prompt_hash = b.prompt_hash
                          AND b.label AND NOT w.label AND b.response_hash <> w.response_hash),
@@ -68,6 +78,7 @@ def match_ratings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None
                               round(b.score - w.score, 4) AS margin, b.rater, b.conversation_id,
                               b.rater || chr(0) || b.completion_id || chr(0) || w.completion_id AS example,
                               greatest(b.rated_at, w.rated_at) AS feedback_at, b.rater_kind AS raters,
+                              {_key("b")} AS chosen_key, {_pair_key("b", "w")} AS pair_key,
                               md5('{options.seed}' || chr(0) || b.completion_id || chr(0) || w.completion_id) AS draw
                        FROM bests b JOIN known w ON w.project = b.project AND w.prompt_hash = b.prompt_hash AND w.rater = b.rater
                          AND b.score - w.score >= {options.rules.rating_difference} AND b.response_hash <> w.response_hash)
@@ -79,6 +90,20 @@ def match_ratings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None
         "j.answer IN (m.chosen, m.rejected) AND j.rater = m.rater",
         bit("rating/1"),
         "no_counterpart",
+    )
+    if options.conflicts != "keep":
+        _add_level_ratings(db, options)
+
+
+def _add_level_ratings(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
+    """Who rated two answers alike has voted on the pair, too: that none is better."""
+    db.execute(
+        f"""INSERT INTO contributions BY NAME
+        WITH known AS (SELECT j.event_key AS rating, j.rater, j.rater_kind, j.score, a.*
+                       FROM judged j JOIN ({_TEXT}) a ON a.event_key = j.answer WHERE j.reason IS NULL AND j.rule = {bit("rating/1")})
+        SELECT b.rating AS event_key, {bit("rating_pair/1")} AS rule, b.rater_kind, b.rater, {_pair_key("b", "w")} AS pair_key, 'tie' AS reason
+        FROM known b JOIN known w ON w.project = b.project AND w.prompt_hash = b.prompt_hash AND w.rater = b.rater
+          AND abs(b.score - w.score) < {options.rules.rating_difference} AND b.response_hash <> w.response_hash"""
     )
 
 
@@ -110,7 +135,7 @@ def _contribute(db: duckdb.DuckDBPyConnection, rule: str, belongs: str, judged_b
     db.execute(
         f"""INSERT INTO contributions BY NAME
         SELECT j.event_key, {bit(rule)} AS rule, m.raters AS rater_kind, m.rater, m.feedback_at AS occurred_at,
-               {_ROW_KEY} AS row_key, m.chosen, m.rejected, m.margin, m.conversation_id, m.example,
+               {_ROW_KEY} AS row_key, m.chosen, m.rejected, m.chosen_key, m.pair_key, m.margin, m.conversation_id, m.example,
                j.rule <> {bit("thumb/1")} OR j.label = (j.answer = m.chosen) AS agrees
         FROM judged j JOIN matched m ON {belongs} WHERE j.reason IS NULL AND j.rule = {judged_by}"""
     )

@@ -66,7 +66,7 @@ class Pairs:
         cap_raters(db, options, "contributions")
         if options.conflicts != "keep":
             _count_together(db)
-        _tally(db, options.conflicts == "keep")
+        _tally(db)
         self._make_rows(db)
         _drop_duplicates(db)
         return [*dict.fromkeys(steps), *RULE_STEPS, *MATCH_STEPS, *ROW_STEPS]
@@ -125,11 +125,18 @@ def _count_together(db: duckdb.DuckDBPyConnection) -> None:
     """Give all votes on the same two answers one row: that of the side that most of them are for."""
     db.execute(
         """CREATE OR REPLACE TEMP TABLE winners AS
-        WITH sides AS (SELECT pair_key, chosen_key, count(*) AS votes, min(event_key) AS first_vote FROM contributions
+        WITH sides AS (SELECT pair_key, chosen_key, count(DISTINCT rater) AS votes, min(event_key) AS first_vote FROM contributions
                        WHERE reason IS NULL AND pair_key IS NOT NULL GROUP BY ALL),
              best AS (SELECT * FROM sides QUALIFY row_number() OVER (PARTITION BY pair_key ORDER BY votes DESC, first_vote) = 1)
         SELECT b.pair_key, b.chosen_key, c.row_key, c.chosen, c.rejected
         FROM best b JOIN contributions c ON c.event_key = b.first_vote AND c.pair_key = b.pair_key AND c.reason IS NULL"""
+    )
+    # Thumbs that a regenerated answer rests on have no side of their own: they go with its row.
+    db.execute(
+        """UPDATE contributions SET row_key = m.new, agrees = (contributions.agrees = m.stays)
+        FROM (SELECT c.row_key AS old, any_value(w.row_key) AS new, any_value(c.chosen_key = w.chosen_key) AS stays
+              FROM contributions c JOIN winners w ON w.pair_key = c.pair_key WHERE c.reason IS NULL GROUP BY c.row_key) m
+        WHERE m.old = contributions.row_key AND contributions.pair_key IS NULL AND contributions.reason IS NULL"""
     )
     db.execute(
         """UPDATE contributions SET row_key = w.row_key, agrees = contributions.chosen_key = w.chosen_key, chosen = w.chosen,
@@ -138,34 +145,34 @@ def _count_together(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _tally(db: duckdb.DuckDBPyConnection, keeps: bool) -> None:
+def _tally(db: duckdb.DuckDBPyConnection) -> None:
     """
-    Make `tallies`: one row a pair, with the votes on its two answers (ties among them).
+    Make `tallies`: one row a pair, with the votes on its two answers. Who says that none is better has voted, too.
 
         contributions (p1, chosen a), (p1, chosen a), (p1, tie)  ->  tallies (p1, n_votes=3, agreeing=2)
     """
+    # By rater: one's two ratings are one vote on the pair.
     db.execute(
-        """CREATE OR REPLACE TEMP TABLE pair_votes AS SELECT pair_key, count(*) AS votes FROM contributions
-        WHERE pair_key IS NOT NULL AND (reason IS NULL OR reason = 'tie') GROUP BY 1"""
+        """CREATE OR REPLACE TEMP TABLE pair_votes AS SELECT pair_key, count(DISTINCT rater) AS votes FROM contributions
+        WHERE pair_key IS NOT NULL AND (reason IS NULL OR reason IN ('tie', 'both_bad')) GROUP BY 1"""
     )
     db.execute(
-        """CREATE OR REPLACE TEMP TABLE side_votes AS SELECT pair_key, chosen_key, count(*) AS votes FROM contributions
-        WHERE pair_key IS NOT NULL AND reason IS NULL GROUP BY ALL"""
+        """CREATE OR REPLACE TEMP TABLE side_votes AS SELECT pair_key, chosen_key, count(DISTINCT rater) AS votes
+        FROM contributions WHERE pair_key IS NOT NULL AND reason IS NULL GROUP BY ALL"""
     )
-    side = "s.votes" if keeps else "NULL"
     db.execute(
-        f"""CREATE OR REPLACE TEMP TABLE tallies AS
+        """CREATE OR REPLACE TEMP TABLE tallies AS
         WITH made AS (
             SELECT row_key, any_value(chosen) AS chosen, any_value(rejected) AS rejected, any_value(example) AS example,
                    any_value(conversation_id ORDER BY event_key) AS conversation_id, any_value(pair_key) AS pair_key,
-                   any_value(chosen_key) AS chosen_key, bit_or(rule) AS rule, bit_or(rater_kind) AS raters,
+                   any_value(chosen_key) FILTER (agrees) AS chosen_key, bit_or(rule) AS rule, bit_or(rater_kind) AS raters,
                    any_value(rater ORDER BY event_key) AS rater, max(occurred_at) AS feedback_at,
                    avg(margin) FILTER (agrees) AS margin, any_value(position ORDER BY event_key) FILTER (agrees) AS position,
                    any_value(shown ORDER BY event_key) AS shown, any_value(strength ORDER BY event_key) FILTER (agrees) AS strength,
                    any_value(scale ORDER BY event_key) FILTER (agrees) AS scale, count(*) AS votes, count(*) FILTER (agrees) AS agreeing
             FROM contributions WHERE reason IS NULL GROUP BY row_key)
         SELECT m.* EXCLUDE (votes, agreeing, margin), coalesce(m.margin, 0) AS margin, true AS label,
-               coalesce(p.votes, m.votes) AS n_votes, coalesce({side}, m.agreeing) AS agreeing
+               coalesce(p.votes, m.votes) AS n_votes, coalesce(s.votes, m.agreeing) AS agreeing
         FROM made m LEFT JOIN pair_votes p ON p.pair_key = m.pair_key
         LEFT JOIN side_votes s ON s.pair_key = m.pair_key AND s.chosen_key = m.chosen_key"""
     )

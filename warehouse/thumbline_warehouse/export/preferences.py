@@ -116,7 +116,8 @@ def _rankings(options: ExportOptions) -> str:
     count = options.rules.max_pairs if options.rules.nway == "all" else 1
     hashed = f"list_transform({every}, lambda p: {{'h': md5('{options.seed}' || chr(0) || {salt} || chr(0) || p.chosen_id || chr(0) || p.rejected_id), 'p': p}})"
     pairs = f"list_transform(list_sort({hashed})[:{count}], lambda d: d.p)"
-    nothing = "[{'chosen_id': NULL::VARCHAR, 'rejected_id': NULL::VARCHAR, 'margin': 0}]"
+    # Of two answers in one group the ranking says what a tie says.
+    nothing = "[{'chosen_id': o.ranks[1][1], 'rejected_id': CASE WHEN len(o.ranks[1]) = 2 THEN o.ranks[1][2] END, 'margin': 0}]"
     example = "target_id || chr(0) || rater_id" + (
         " || chr(0) || said.chosen_id || chr(0) || said.rejected_id" if count > 1 else ""
     )

@@ -27,27 +27,39 @@ def _tally(db: duckdb.DuckDBPyConnection, options: ExportOptions) -> None:
     """
     Make `tallies`: one row an answer with what its votes say, or one a vote where conflicts are kept.
 
-        contributions (a1, up), (a1, up), (a1, down)  ->  tallies (a1, label=true, n_votes=3, agreeing=2)
+    A vote that says neither (a rating between the thresholds) makes no row, and counts among the votes.
+
+        contributions (a1, up), (a1, up), (a1, down)    ->  tallies (a1, label=true, n_votes=3, agreeing=2)
+        contributions (a2, up), (a2, NULL), (a2, NULL)  ->  tallies (a2, label=true, n_votes=3, agreeing=1): no majority
     """
     if options.conflicts == "keep":
         db.execute("UPDATE contributions SET row_key = md5(event_key || answer)::UUID WHERE reason IS NULL")
         db.execute(
             """CREATE OR REPLACE TEMP TABLE tallies AS
-            SELECT row_key, answer, event_key, label, rule, rater_kind AS raters, occurred_at AS feedback_at,
-                   count(*) OVER (PARTITION BY answer) AS n_votes, count(*) OVER (PARTITION BY answer, label) AS agreeing
-            FROM contributions WHERE reason IS NULL"""
+            SELECT * FROM (
+                SELECT row_key, answer, event_key, label, rule, rater_kind AS raters, occurred_at AS feedback_at,
+                       count(*) OVER (PARTITION BY answer) AS n_votes, count(*) OVER (PARTITION BY answer, label) AS agreeing
+                FROM contributions WHERE reason IS NULL) WHERE label IS NOT NULL"""
         )
+        _leave_out_middle(db)
         return
     twins = options.rules.dedupe == "exact" and count_twins_together(db, "contributions")
     if twins or len(kinds_present(db, options.sources)) > 1:
         one_vote_each(db, "contributions")
     db.execute(
         """CREATE OR REPLACE TEMP TABLE tallies AS
-        SELECT row_key, 2 * ups > n_votes AS label, n_votes, greatest(ups, n_votes - ups) AS agreeing, rule, raters, feedback_at
-        FROM (SELECT row_key, count(*) AS n_votes, count(*) FILTER (label) AS ups, bit_or(rule) AS rule,
-                     bit_or(rater_kind) AS raters, max(occurred_at) AS feedback_at
-              FROM contributions WHERE reason IS NULL GROUP BY row_key)"""
+        SELECT row_key, ups > downs AS label, n_votes, greatest(ups, downs) AS agreeing, rule, raters, feedback_at
+        FROM (SELECT row_key, count(*) AS n_votes, count(*) FILTER (label) AS ups, count(*) FILTER (NOT label) AS downs,
+                     bit_or(rule) FILTER (label IS NOT NULL) AS rule, bit_or(rater_kind) FILTER (label IS NOT NULL) AS raters,
+                     max(occurred_at) FILTER (label IS NOT NULL) AS feedback_at
+              FROM contributions WHERE reason IS NULL GROUP BY row_key) WHERE ups + downs > 0"""
     )
+    _leave_out_middle(db)
+
+
+def _leave_out_middle(db: duckdb.DuckDBPyConnection) -> None:
+    # Only now: until here they are votes like the others.
+    db.execute("UPDATE contributions SET reason = 'middle' WHERE reason IS NULL AND label IS NULL")
 
 
 def answer_columns(alias: str, options: ExportOptions) -> str:
@@ -75,7 +87,7 @@ def votes_reason(options: ExportOptions) -> str:
     filters = options.filters
     steps = {"min_votes": f"t.n_votes < {filters.min_votes}"} if filters.min_votes > 1 else {}
     if options.conflicts != "keep":
-        steps = {"split_vote": "2 * t.agreeing = t.n_votes"} | steps
+        steps = {"no_majority": "2 * t.agreeing <= t.n_votes"} | steps
     if options.conflicts == "drop":
         steps = {"conflict": "t.agreeing < t.n_votes"} | steps
     if filters.min_agreement > 0:

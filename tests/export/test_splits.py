@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_by_time_the_newest_are_held_out(land, make) -> None:
     times = {split: [row["feedback_ts_ms"] for row in found] for split, found in by_split(made).items()}
     assert max(times["train"]) < min(times["test"])
     assert len(times["test"]) == 10
-    assert made.manifest["split"]["shared"] == {"conversations": 0, "prompts": 0, "raters": 1}
+    assert made.manifest["split"]["shared"] == {"conversations": 0, "prompts": 0, "raters": 1, "exchanges": 0}
 
 
 def test_a_split_without_rows_has_no_file(land, make) -> None:
@@ -119,3 +119,73 @@ def test_a_leak_would_be_noticed(land, make, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(splits, "_by_group", leaky)
     with pytest.raises(ExportError, match="share"):
         make("kto", test=0.5)
+
+
+# A turn continues one of those before it, or begins anew: conversations branch, and share what they begin with.
+turns = st.lists(st.tuples(st.integers(-1, 30), st.integers(0, 3), st.booleans()), min_size=8, max_size=30)
+
+
+def branching(drawn: list[tuple[int, int, bool]]) -> list[dict]:
+    """Answers and thumbs: each answer's prompt is that of the turn that it continues, with its answer and a question."""
+    events: list[dict] = []
+    prompts: list[list[dict]] = []
+    for number, (parent, question, label) in enumerate(drawn):
+        before = []
+        if 0 <= parent < number:
+            before = [*prompts[parent], {"role": "assistant", "content": f"answer {parent}"}]
+        prompts.append([*before, {"role": "user", "content": f"question {question}"}])
+        # Each under a conversation of its own: a client that branches, or forgets the id.
+        events.append(
+            completion(f"a{number}", messages=prompts[-1], response={"role": "assistant", "content": f" answer {number}\n"},
+                       conversation_id=f"c{number}", occurred_at=f"2026-11-24T00:{number:02}:00Z")
+        )  # fmt: skip
+        events.append(thumb(f"a{number}", "up" if label else "down", number))
+    return events
+
+
+def exchange(row: dict) -> list[tuple[str, str]]:
+    return [(m["role"], m["content"].strip()) for m in [*row["prompt"], *row["completion"]]]
+
+
+@given(drawn=turns, fraction=st.sampled_from([0.2, 0.5]))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_prompt_begins_with_a_rated_exchange_of_another_split(tmp_path_factory, drawn, fraction: float) -> None:
+    folder = tmp_path_factory.mktemp("split")
+    url = WarehouseUrl.parse(f"ducklake:{folder}/warehouse/catalog.sqlite")
+    store = DuckLakeStore(url)
+    store.land(LOG, [records(branching(drawn))])
+    store.close()
+    for kind in ("kto", "sft") if any(label for *_, label in drawn) else ("kto",):
+        options = options_of(
+            kind, test=fraction, **({"allow_one_label": True, "dedupe": "none"} if kind == "kto" else {})
+        )
+        made = export(url, folder / kind, options)
+        assert made.manifest["split"]["shared"]["exchanges"] == 0
+        for (_, held), (_, other) in permutations(by_split(made).items(), 2):
+            rated = [exchange(row) for row in other]
+            for row in held:
+                prompt = exchange(row)[:-1]
+                assert not [one for one in rated if prompt[: len(one)] == one]
+
+
+def test_rows_that_continue_a_conversation_go_where_it_is_and_stay_there(land, make) -> None:
+    """As data grows: later turns join the split of the first one, whatever their own id would draw."""
+    land(branching([(-1, n % 4, n % 2 == 0) for n in range(30)]))
+    before = {
+        row["example_id"]: split
+        for split, found in by_split(make("kto", test=0.4, dedupe="none")).items()
+        for row in found
+    }
+    land(branching([(-1, n % 4, n % 2 == 0) for n in range(30)] + [(n, 1, n % 3 == 0) for n in range(30)])[60:])
+    after = {
+        row["example_id"]: split
+        for split, found in by_split(make("kto", test=0.4, dedupe="none")).items()
+        for row in found
+    }
+    assert {key: after[key] for key in before} == before
+    assert len(after) == 60
+
+
+def test_what_other_ways_to_split_still_share_is_counted(land, make) -> None:
+    land(branching([(n - 1, 0, n % 2 == 0) for n in range(20)]))
+    assert make("kto", test=0.5, by="time").manifest["split"]["shared"]["exchanges"] == 10

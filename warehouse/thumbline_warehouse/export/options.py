@@ -142,7 +142,7 @@ class Split(_Settings):
     validation: Fraction = 0.0
     """Share of the groups that go to the validation split."""
     by: Literal["conversation", "rater", "time"] = "conversation"
-    """`conversation`: conversations that share a prompt are one group. `rater`. `time`: the newest rows."""
+    """`conversation`: conversations that share a prompt, or of which one continues the other, are one group. `rater`. `time`: the newest rows."""
     salt: str = "thumbline"
     """Hashed with the group: another salt draws another split."""
 

@@ -1,7 +1,8 @@
 """
 Splits that cannot leak: a group of rows is in one split, whole.
 
-    conversation   conversations that share a prompt are one group
+    conversation   conversations are one group that share a prompt, or of which one's prompt begins with what the
+                   other rates: its prompt and its answer
     rater          raters of one row are one group
     time           the newest rows are held out
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from ..schema import literal
 from .errors import ExportError
+from .exchanges import make_exchanges, shared_exchanges
 from .options import ExportOptions, Split
 from .recipe import Recipe, named_rows
 
@@ -34,7 +36,8 @@ def draw_splits(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: R
     Set `split` of the rows of `plan` (an index into NAMES).
 
     Returns:
-        What two splits share: nothing, or what `by` does not forbid, e.g. `{"conversations": 0, "prompts": 0}`.
+        What two splits share: nothing, or what `by` does not forbid, e.g. `{"conversations": 0, "prompts": 0, "raters": 3,
+        "exchanges": 0}`.
 
     Raises:
         ExportError: two splits share what they must not; never happens, and is checked all the same.
@@ -42,12 +45,13 @@ def draw_splits(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: R
     split = options.split
     if not split.test and not split.validation:
         return {}
+    make_exchanges(db, recipe)
     if split.by == "time":
         _by_time(db, split)
     else:
         _by_group(db, split, recipe)
     shared = _shared(db)
-    forbidden = {"conversation": ("conversations", "prompts"), "rater": ("raters",), "time": ()}[split.by]
+    forbidden = {"conversation": ("conversations", "prompts", "exchanges"), "rater": ("raters",), "time": ()}[split.by]
     leaks = {name: shared[name] for name in forbidden if shared[name]}
     if leaks:
         raise ExportError(f"splits share {leaks}; nothing was written")
@@ -86,7 +90,10 @@ def _by_group(db: duckdb.DuckDBPyConnection, split: Split, recipe: Recipe) -> No
         member = "SELECT c.rater AS member, hash(p.row) AS thing, p.answered_at, p.row FROM plan p JOIN contributions c ON c.row_key = p.row_key WHERE c.rater IS NOT NULL"
     else:
         name, rows = "conversation", "SELECT row, conversation FROM plan"
-        member = "SELECT conversation AS member, prompt_hash AS thing, answered_at, row FROM plan"
+        member = (
+            "SELECT conversation AS member, prompt_hash AS thing, answered_at, row FROM plan UNION ALL "
+            "SELECT conversation, x.thing, answered_at, row FROM plan JOIN exchanges x USING (row)"
+        )
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE members AS SELECT DISTINCT member, thing, answered_at, row FROM ({member})"
     )
@@ -149,4 +156,4 @@ def _shared(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
             f"SELECT count(*) FROM (SELECT {key} FROM {table} GROUP BY 1 HAVING min(split) <> max(split))"
         ).fetchone() or (0,)
         counts[name] = int(count)
-    return counts
+    return counts | {"exchanges": shared_exchanges(db)}

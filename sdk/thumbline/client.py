@@ -140,6 +140,7 @@ class Client:
         tools: Iterable[Any] | None = None,
         sampling: Mapping[str, Any] | None = None,
         latency_ms: float | None = None,
+        finish_reason: str | None = None,
         turn: int | None = None,
         parent: AnswerLike | None = None,
         author: RaterLike | None = None,
@@ -157,6 +158,7 @@ class Client:
             tools: tool definitions that the model was given.
             sampling: sampling parameters.
             latency_ms: milliseconds until the answer was complete.
+            finish_reason: why the answer ended, as the API says: `stop`, `length` (cut off), `tool_calls` ...
             turn: the answer's place in the conversation, from 0.
             parent: the answer that this one follows or replaces.
             author: id of the person whose prompt it is; hashed like a rater's.
@@ -174,7 +176,7 @@ class Client:
             if value is not None:
                 fields[name], taken = snapshot(value, name)
                 size += taken
-        _set(fields, policy=policy, latency_ms=latency_ms, turn=turn, author=author)
+        _set(fields, policy=policy, latency_ms=latency_ms, finish_reason=finish_reason, turn=turn, author=author)
         if parent is not None:
             fields["parent_id"] = answer_of(parent, "parent_id")[0]
         self._record(fields, size, None, common)

@@ -183,6 +183,8 @@ class Completion(EventBase):
     """Sampling parameters, e.g. `{"temperature": 0.7}`."""
     latency_ms: Annotated[float, Field(ge=0, strict=True)] | None = None
     """Milliseconds until the answer was complete."""
+    finish_reason: Label | None = None
+    """Why the answer ended, in the API's own word, e.g. `stop` or `length`; exports leave out what was cut off."""
     turn: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The answer's place in the conversation, from 0."""
     parent_id: Id | None = None

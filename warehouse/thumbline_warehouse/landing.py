@@ -76,12 +76,17 @@ _EXPRESSIONS: Final = {
     "scale_max": "CASE WHEN e.kind = 'rating' THEN coalesce(e.scale_max, 5) END",
     "state": "CASE WHEN e.kind = 'exposure' THEN coalesce(e.state, 'shown') END",
     "extra": "r.extra",
+    "finish_reason": "CASE WHEN e.kind = 'completion' THEN "
+    "coalesce(e.finish_reason, json_extract_string(e.properties, '$.finish_reason')) END",
     # Of the canonical form where there is one: the same words written otherwise are the same prompt.
     "prompt_hash": _hash("e.messages", messages.canonical_list("m")),
     "prompt_end": "m[-1].role",
     "prompt_chars": "length(e.messages::VARCHAR)",
     "response_hash": _hash("e.response", messages.canonical_one("a")),
-    "response_chars": f"length(trim({messages.text_of('a.content')}, ' ' || chr(9) || chr(10) || chr(13)))",
+    "response_chars": f"length(trim({messages.text_of('a')}, ' ' || chr(9) || chr(10) || chr(13)))",
+    "reasoning_chars": f"CASE WHEN {messages.has_reasoning('a')} THEN coalesce(length({messages.reasoning_of('a')}), 0) END",
+    "prompt_reasoning": f"CASE WHEN m IS NOT NULL THEN "
+    f"coalesce(list_bool_or(list_transform(m, lambda x: {messages.has_reasoning('x')})), false) END",
     "form": "form",
 }
 
@@ -93,6 +98,8 @@ _KINDS_OF: Final = {
     if (kinds := tuple(kind for kind in KINDS if column.name in fields_of(kind))) and len(kinds) < len(KINDS)
 } | {
     "prompt_hash": ("completion",),
+    "reasoning_chars": ("completion", "edit"),
+    "prompt_reasoning": ("completion",),
     "prompt_end": ("completion",),
     "prompt_chars": ("completion",),
     "response_hash": ("completion", "edit"),
@@ -173,6 +180,7 @@ _NOT_CONTENT: Final = frozenset(
     (
         *("event_id", "event_key", "project", "occurred_at", "claimed_at", "received_at", "sequence", "load_id"),
         *("sdk", "extra", "messages", "response", "prompt_end", "prompt_chars", "response_chars", "form"),
+        *("reasoning_chars", "prompt_reasoning"),
     )
 )
 _CONTENT_NAMES: Final = tuple(column.name for column in EVENTS if column.name not in _NOT_CONTENT)

@@ -9,9 +9,30 @@ The canonical form is what trainers read: a list of `{"role": ..., "content": "<
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-_MESSAGE: Final = '{"role":"VARCHAR","content":"JSON","tool_calls":"JSON","function_call":"JSON"}'
+_MESSAGE: Final = (
+    '{"role":"VARCHAR","content":"JSON","tool_calls":"JSON","function_call":"JSON","refusal":"JSON",'
+    '"reasoning_content":"JSON","reasoning":"JSON","thinking":"JSON"}'
+)
+# Types of parts that are text, and of those that are what a model thought before it. The names are those of OpenAI's
+# chat and responses, and of Anthropic's messages.
+_TEXT_PARTS: Final = ("text", "output_text", "input_text", "refusal")
+_REASONING_PARTS: Final = ("reasoning", "thinking", "redacted_thinking")
+# Fields of a message that hold reasoning: DeepSeek's and vLLM's, OpenRouter's and newer vLLM's, Ollama's.
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
+
+
+def listed(names: Sequence[str]) -> str:
+    """SQL: names as a list in brackets."""
+    return "(" + ", ".join(f"'{name}'" for name in names) + ")"
+
+
+TEXT_PARTS: Final = listed(_TEXT_PARTS)
+"""SQL: the types of parts that are text, as a list in brackets."""
+REASONING_PARTS: Final = listed(_REASONING_PARTS)
+"""SQL: the types of parts that are reasoning."""
 
 
 def parsed_list(column: str) -> str:
@@ -24,13 +45,42 @@ def parsed_one(column: str) -> str:
     return f"CASE WHEN {column} IS NOT NULL THEN from_json({column}, '{_MESSAGE}') END"
 
 
-def text_of(content: str) -> str:
-    """SQL: the text of a message's content: itself, or its text parts joined; NULL where it has none."""
-    parts = f'from_json({content}, \'[{{"type":"VARCHAR","text":"VARCHAR"}}]\')'
-    return (
+def text_of(message: str) -> str:
+    """
+    SQL: the text of a parsed message: its content, or its text parts joined; NULL where it has none.
+
+    A refusal is what the person read: it is the text where there is no other.
+    """
+    content = f"{message}.content"
+    parts = f'from_json({content}, \'[{{"type":"VARCHAR","text":"VARCHAR","refusal":"VARCHAR"}}]\')'
+    part = f"CASE WHEN p.type IN {REASONING_PARTS} THEN '' ELSE coalesce(p.text, p.refusal, '') END"
+    text = (
         f"CASE json_type({content}) WHEN 'VARCHAR' THEN json_extract_string({content}, '$') "
-        f"WHEN 'ARRAY' THEN list_aggregate(list_transform({parts}, lambda p: coalesce(p.text, '')), 'string_agg', '') END"
+        f"WHEN 'ARRAY' THEN list_aggregate(list_transform({parts}, lambda p: {part}), 'string_agg', '') END"
     )
+    return f"CASE WHEN {_is_string(f'{message}.refusal')} THEN coalesce(nullif({text}, ''), json_extract_string({message}.refusal, '$')) ELSE {text} END"
+
+
+def has_reasoning(message: str) -> str:
+    """SQL: whether a parsed message holds reasoning beside its text."""
+    fields = " OR ".join(
+        f"coalesce(json_type({message}.{name}) IN ('VARCHAR', 'OBJECT', 'ARRAY') "
+        f"AND {message}.{name}::VARCHAR NOT IN ('\"\"', '[]', '{{}}'), false)"
+        for name in _REASONING_FIELDS
+    )
+    return f"({fields} OR {_has_reasoning_part(message)})"
+
+
+def reasoning_of(message: str) -> str:
+    """SQL: the text of a parsed message's reasoning; NULL where there is none, or only what is no text."""
+    fields = ", ".join(
+        f"CASE WHEN {_is_string(f'{message}.{name}')} THEN nullif(json_extract_string({message}.{name}, '$'), '') END"
+        for name in _REASONING_FIELDS
+    )
+    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR","text":"VARCHAR","thinking":"VARCHAR"}}]\')'
+    thought = f"lambda p: CASE WHEN p.type IN {REASONING_PARTS} THEN coalesce(p.thinking, p.text, '') ELSE '' END"
+    joined = f"list_aggregate(list_transform({parts}, {thought}), 'string_agg', '')"
+    return f"coalesce({fields}, CASE WHEN {_has_reasoning_part(message)} THEN nullif({joined}, '') END)"
 
 
 def canonical_list(parsed: str) -> str:
@@ -41,6 +91,16 @@ def canonical_list(parsed: str) -> str:
 def canonical_one(parsed: str) -> str:
     """SQL: the canonical JSON of one parsed message that holds only text."""
     return f"to_json({_canonical(parsed)})"
+
+
+def thinking_one(parsed: str) -> str:
+    r"""
+    SQL: the same with the reasoning before the text, as most open models write it.
+
+        {"content": "Paris.", "reasoning_content": "France.", ...}  ->  "<think>\nFrance.\n</think>\n\nParis."
+    """
+    thought = f"'<think>' || chr(10) || {reasoning_of(parsed)} || chr(10) || '</think>' || chr(10) || chr(10)"
+    return f"to_json({{'role': 'assistant', 'content': coalesce({thought}, '') || coalesce({text_of(parsed)}, '')}})"
 
 
 def form(prompt: str, prompt_json: str, answer: str, answer_json: str) -> str:
@@ -63,15 +123,28 @@ def form(prompt: str, prompt_json: str, answer: str, answer_json: str) -> str:
 
 def _canonical(message: str) -> str:
     role = f"CASE WHEN {message}.role = 'developer' THEN 'system' ELSE {message}.role END"
-    return f"{{'role': {role}, 'content': {text_of(f'{message}.content')}}}"
+    return f"{{'role': {role}, 'content': {text_of(message)}}}"
+
+
+def _is_string(json: str) -> str:
+    return f"coalesce(json_type({json}), 'NULL') = 'VARCHAR'"
+
+
+def _has_reasoning_part(message: str) -> str:
+    types = f"json_extract_string({message}.content, '$[*].type')"
+    found = f"list_bool_or(list_transform({types}, lambda t: t IN {REASONING_PARTS}))"
+    return f"CASE WHEN json_type({message}.content) = 'ARRAY' THEN coalesce({found}, false) ELSE false END"
 
 
 def _is_text(message: str) -> str:
-    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR","text":"JSON"}}]\')'
-    is_other = "lambda p: p.type <> 'text' OR coalesce(json_type(p.text), 'NULL') <> 'VARCHAR'"
+    parts = f'from_json({message}.content, \'[{{"type":"VARCHAR","text":"JSON","refusal":"JSON"}}]\')'
+    is_other = (
+        f"lambda p: p.type NOT IN {REASONING_PARTS} AND (p.type NOT IN {TEXT_PARTS} "
+        f"OR coalesce(json_type(coalesce(p.text, p.refusal)), 'NULL') <> 'VARCHAR')"
+    )
     only_text = f"NOT coalesce(list_bool_or(list_transform({parts}, {is_other})), false)"
     return (
         f"(coalesce(json_type({message}.tool_calls), 'NULL') = 'NULL' AND coalesce(json_type({message}.function_call), 'NULL') = 'NULL' "
         f"AND {message}.role NOT IN ('tool', 'function') AND CASE coalesce(json_type({message}.content), 'NULL') "
-        f"WHEN 'VARCHAR' THEN true WHEN 'ARRAY' THEN {only_text} ELSE false END)"
+        f"WHEN 'VARCHAR' THEN true WHEN 'ARRAY' THEN {only_text} ELSE {_is_string(f'{message}.refusal')} END)"
     )

@@ -89,6 +89,11 @@ _KINDS: Final = (
     _field("policy", "VARCHAR", "completion: the exact checkpoint that wrote the answer"),
     _field("sampling", "JSON", "completion: sampling parameters"),
     _field("latency_ms", "DOUBLE", "completion: milliseconds until the answer was complete"),
+    _field(
+        "finish_reason",
+        "VARCHAR",
+        "completion: why it ended, e.g. stop or length; from properties where it stands there",
+    ),
     _field("turn", "INTEGER", "completion: its place in the conversation, from 0"),
     _field("parent_id", "VARCHAR", "completion: the answer that it follows or replaces"),
     _field("author", "VARCHAR", "completion: pseudonymous id of the person whose prompt it is"),
@@ -120,6 +125,16 @@ _DERIVED: Final = (
     Column("prompt_chars", "BIGINT", "completion: characters of the prompt as stored"),
     Column("response_hash", "UBIGINT", "completion, edit: 64 bits of the MD5 of response"),
     Column("response_chars", "BIGINT", "completion, edit: characters of the answer's text, without space around it"),
+    Column(
+        "reasoning_chars",
+        "BIGINT",
+        "completion, edit: characters of the reasoning that came beside the answer's text; NULL where there is none",
+    ),
+    Column(
+        "prompt_reasoning",
+        "BOOLEAN",
+        "completion: whether earlier answers of the prompt have reasoning beside their text",
+    ),
     Column(
         "form",
         "VARCHAR",

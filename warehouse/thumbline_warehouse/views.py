@@ -28,6 +28,7 @@ _ANSWER: Final = (
     "policy",
     "sampling",
     "latency_ms",
+    "finish_reason",
     "turn",
     "parent_id",
     "author",
@@ -36,6 +37,8 @@ _ANSWER: Final = (
     "prompt_chars",
     "response_hash",
     "response_chars",
+    "reasoning_chars",
+    "prompt_reasoning",
     "form",
 )
 
@@ -209,7 +212,7 @@ _KIND_VIEWS: Final = (
         ("sequence",),
         _RATER,
         _TARGET,
-        ("response", "comment", "response_hash", "response_chars", "form"),
+        ("response", "comment", "response_hash", "response_chars", "reasoning_chars", "form"),
         _PLACE,
     ),
     _kind(

@@ -189,9 +189,9 @@ class Call:
     def _event(
         self, reply: Reply, answered: Answered, latency_ms: float, properties: dict[str, Any], cut: Cut | None
     ) -> dict[str, Any]:
+        broken_off = (reply.cut or cut) if answered.finish_reason is None else None
         about = {
-            "finish_reason": answered.finish_reason,
-            "cut": (reply.cut or cut) if answered.finish_reason is None else None,
+            "cut": broken_off,
             "refused": answered.is_refused or None,
             "items_left_out": sorted({*self._left_out, *reply.left_out}) or None,
             "system_fingerprint": reply.fingerprint,
@@ -212,6 +212,7 @@ class Call:
             "tools": self._tools,
             "sampling": self._sampling,
             "latency_ms": latency_ms,
+            "finish_reason": answered.finish_reason or broken_off,
         }
         return fields
 

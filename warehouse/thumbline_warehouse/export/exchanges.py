@@ -68,5 +68,5 @@ def _said(message: str) -> str:
     """SQL: a hash of who says what in a message, the same however it is written."""
     role = f"CASE WHEN {message}.role = 'developer' THEN 'system' ELSE {message}.role END"
     calls = f"coalesce({message}.tool_calls::VARCHAR, ''), coalesce({message}.function_call::VARCHAR, '')"
-    text = f"trim(coalesce({text_of(f'{message}.content')}, ''), {_SPACE})"
+    text = f"trim(coalesce({text_of(message)}, ''), {_SPACE})"
     return f"md5(concat_ws(chr(0), {role}, {text}, {calls}))"

@@ -110,6 +110,7 @@ def answer_steps(db: duckdb.DuckDBPyConnection, options: ExportOptions, profile:
         )
     steps += _reader_steps(options, profile, sides)
     if options.kind != "prompts":
+        steps += _whole_steps(options, sides)
         # A trainer takes it, and learns to stop at once.
         empty = "coalesce({side}.response_chars, 0) = 0 AND NOT {side}.answer_calls_tools"
         steps.append(Step("empty", "the answer is empty", sides.any_of(empty)))
@@ -118,6 +119,28 @@ def answer_steps(db: duckdb.DuckDBPyConnection, options: ExportOptions, profile:
         check_where(db, filters.where, sides)
         steps.append(Step("where", "the condition given does not hold", f"NOT coalesce(({filters.where}), false)"))
     return steps
+
+
+# What APIs say where an answer is not all that the model would have said: OpenAI's, Anthropic's, Google's and
+# Mistral's words, and ours where a stream broke off.
+CUT_OFF: Final = (
+    *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
+    *("content_filter", "safety", "recitation", "closed", "error", "unfinished", "cancelled", "incomplete"),
+)
+
+
+def _whole_steps(options: ExportOptions, sides: Sides) -> list[Step]:
+    """Steps that leave out answers of which the row would hold a part."""
+    steps = []
+    if options.filters.cut_off == "drop":
+        condition = sides.any_of(f"lower(coalesce({{side}}.finish_reason, '')) IN {listed(CUT_OFF)}")
+        steps.append(Step("cut_off", "the answer was cut off (see cut_off)", condition))
+    beside = "{side}.reasoning_chars IS NOT NULL"
+    if options.output.reasoning != "drop":
+        # Beside tool calls and images the message is written as it was stored.
+        beside += " AND {side}.form = 'rich'"
+    why = "reasoning beside the answer's text, which was not asked for (see reasoning) or cannot be carried"
+    return [*steps, Step("reasoning", why, sides.any_of(beside))]
 
 
 def policies(db: duckdb.DuckDBPyConnection, filters: Filters) -> list[str]:

@@ -64,7 +64,7 @@ class Kto:
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         columns = {
             "prompt": prompt_sql("c", rich),
-            "completion": answer_sql("c", rich),
+            "completion": answer_sql("c", rich, self._options),
             "label": plain_sql("p.label"),
         }
         return columns | ({"tools": tools_sql("c")} if rich else {})

@@ -71,6 +71,11 @@ class Filters(_Settings):
     """No votes of these cohorts, e.g. calibration weeks."""
     own_prompt: Literal["keep", "drop", "only"] = "keep"
     """Votes by the person whose own prompt was answered."""
+    cut_off: Literal["drop", "keep"] = "drop"
+    """
+    Answers that were cut off (`finish_reason`, e.g. length): a trainer would take them for whole ones, and the model
+    learn to end in mid-sentence. Answers without a reason stay.
+    """
     min_votes: Count = 1
     """Votes that a row must have: on the answer, or on the pair (ties count)."""
     min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -170,6 +175,11 @@ class Output(_Settings):
     """Only prompts in which user and assistant take turns, as some models' templates demand."""
     merge_consecutive_user: bool = False
     """Join user messages that follow each other."""
+    reasoning: Literal["drop", "strip", "think"] = "drop"
+    """
+    Answers with reasoning beside their text (`reasoning_content`, thinking parts): `drop` them, `strip` the reasoning,
+    or write it before the text, in `<think>` and `</think>`.
+    """
     images: bool = False
     """Carry images, where the profile can: the trainer must then be one for vision."""
     tool_arguments: Literal["string", "object"] = "string"

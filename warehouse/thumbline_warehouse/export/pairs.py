@@ -79,7 +79,11 @@ class Pairs:
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
         # The prompt is that of the answer that was not preferred: an edit has none of its own.
-        columns = {"prompt": prompt_sql("d", rich), "chosen": answer_sql("c", rich), "rejected": answer_sql("d", rich)}
+        columns = {
+            "prompt": prompt_sql("d", rich),
+            "chosen": answer_sql("c", rich, self._options),
+            "rejected": answer_sql("d", rich, self._options),
+        }
         if self._options.kind == "reward":
             columns["margin"] = plain_sql("p.margin" if self._options.output.margin == "strength" else "0.0::DOUBLE")
         return columns | ({"tools": tools_sql("d")} if rich else {})

@@ -119,7 +119,18 @@ def check(db: duckdb.DuckDBPyConnection, planned: Planned) -> None:
 
 def forget(db: duckdb.DuckDBPyConnection) -> None:
     """Drop the tables that only the plan's figures need."""
-    for table in ("contributions", "tallies", "rows", "judged", "labels", "matched", "members", "drawn", "twins", "exchanges"):
+    for table in (
+        "contributions",
+        "tallies",
+        "rows",
+        "judged",
+        "labels",
+        "matched",
+        "members",
+        "drawn",
+        "twins",
+        "exchanges",
+    ):
         db.execute(f"DROP TABLE IF EXISTS {table}")
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import duckdb
 
-from ..messages import canonical_list, canonical_one, parsed_list, parsed_one
+from ..messages import canonical_list, canonical_one, parsed_list, parsed_one, thinking_one
 from .funnel import Step
 from .options import ExportOptions
 from .profiles import Profile
@@ -123,9 +123,10 @@ def prompt_sql(alias: str, rich: bool) -> JsonColumn:
     return JsonColumn(f"({value})::VARCHAR", value)
 
 
-def answer_sql(alias: str, rich: bool) -> JsonColumn:
+def answer_sql(alias: str, rich: bool, options: ExportOptions) -> JsonColumn:
     """The answer as a JSON list of one message."""
-    value = _as_stored(alias, "response", canonical_one(parsed_one(f"{alias}.response")), rich)
+    canonical = thinking_one if options.output.reasoning == "think" else canonical_one
+    value = _as_stored(alias, "response", canonical(parsed_one(f"{alias}.response")), rich)
     return JsonColumn(f"'[', ({value})::VARCHAR, ']'", f"[{value}]")
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import duckdb
 
 from ..consent import in_force
+from ..messages import REASONING_PARTS, TEXT_PARTS
 from ..views import superseded
 
 _OPINION_COLUMNS: Final = (
@@ -23,12 +24,14 @@ _OPINION_COLUMNS: Final = (
 )
 _ANSWER_COLUMNS: Final = (
     "event_id, event_key, project, completion_id, conversation_id, occurred_at, load_id, app, surface, app_version, properties, "
-    "model, policy, sampling, latency_ms, turn, parent_id, author, prompt_hash, prompt_end, prompt_chars, "
-    "response_hash, response_chars, form"
+    "model, policy, sampling, latency_ms, finish_reason, turn, parent_id, author, prompt_hash, prompt_end, prompt_chars, "
+    "response_hash, response_chars, reasoning_chars, prompt_reasoning, form"
 )
 _LETTERS: Final = "CASE r WHEN 'developer' THEN 's' WHEN 'function' THEN 't' ELSE r[1] END"
 # `file`, `input_audio` and what is yet to come: no reader takes them, nor an image in an answer.
 _IMAGES: Final = "'image_url'"
+_CARRIED_ANSWER: Final = f"{TEXT_PARTS[:-1]}, {REASONING_PARTS[1:]}"
+_CARRIED: Final = f"{_CARRIED_ANSWER[:-1]}, {_IMAGES})"
 
 
 def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
@@ -66,8 +69,8 @@ def make_relations(db: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
     db.execute(
         """CREATE OR REPLACE TEMP VIEW edited AS
         SELECT e.event_id, e.event_key, e.project, e.event_key::VARCHAR AS completion_id, a.* EXCLUDE (event_id, event_key, project,
-               completion_id, policy, response_hash, response_chars, answer_calls_tools, has_other, form),
-               NULL AS policy, e.response_hash, e.response_chars, coalesce(n.answer_calls_tools, false) AS answer_calls_tools,
+               completion_id, policy, finish_reason, response_hash, response_chars, reasoning_chars, answer_calls_tools, has_other, form),
+               NULL AS policy, NULL AS finish_reason, e.response_hash, e.response_chars, e.reasoning_chars, coalesce(n.answer_calls_tools, false) AS answer_calls_tools,
                a.has_other OR coalesce(n.has_other, false) AS has_other,
                CASE WHEN 'rich' IN (a.form, e.form) THEN 'rich' ELSE e.form END AS form
         FROM edits e LEFT JOIN needs n ON n.event_key = e.event_key
@@ -89,8 +92,8 @@ def _make_needs(db: duckdb.DuckDBPyConnection) -> None:
         f"""CREATE OR REPLACE TEMP TABLE needs AS
         SELECT event_key, coalesce(json_array_length(tools) > 0, false) OR {_calls(answer)} OR coalesce({turns}, false) AS has_tools,
                {_calls(answer)} AS answer_calls_tools, {_has_part("$[*].content[*].type", prompt, f"IN ({_IMAGES})")} AS has_images,
-               {_has_part("$[*].content[*].type", prompt, f"NOT IN ('text', {_IMAGES})")}
-               OR {_has_part("$.content[*].type", answer, "<> 'text'")} AS has_other
+               {_has_part("$[*].content[*].type", prompt, f"NOT IN {_CARRIED}")}
+               OR {_has_part("$.content[*].type", answer, f"NOT IN {_CARRIED_ANSWER}")} AS has_other
         FROM (SELECT * FROM events WHERE form = 'rich' UNION ALL SELECT * FROM events WHERE tools IS NOT NULL AND form <> 'rich')
         WHERE kind IN ('completion', 'edit')"""
     )

@@ -51,7 +51,7 @@ class Sft:
         )
 
     def text_columns(self, rich: bool) -> dict[str, JsonColumn]:
-        columns = {"prompt": prompt_sql("d", rich), "completion": answer_sql("c", rich)}
+        columns = {"prompt": prompt_sql("d", rich), "completion": answer_sql("c", rich, self._options)}
         return columns | ({"tools": tools_sql("d")} if rich else {})
 
     def _make_rows(self, db: duckdb.DuckDBPyConnection) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from .contributions import raters_of, rules_of, sources_of
+from .filters import CUT_OFF, listed
 from .funnel import Funnel
 from .options import ExportOptions
 from .recipe import Recipe
@@ -59,7 +60,7 @@ def statistics(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: Re
     found["rules"] = _counts(db, rules_of("rule"))
     found["languages"] = _languages(db, recipe)
     found["time"] = _time(db)
-    found["quality"] = _quality(db, options, funnel)
+    found["quality"] = _quality(db, options, funnel) | _whole(db, options, recipe)
     if options.kind in PAIRED:
         found["wins"] = _wins(db)
     if options.kind == "reward":
@@ -180,6 +181,21 @@ def _quality(db: duckdb.DuckDBPyConnection, options: ExportOptions, funnel: Funn
             db, f"SELECT count(*) AS n FROM plan WHERE prompt_chars + {answer} > {_TOKENS * _CHARS_PER_TOKEN}"
         )["n"],
     }
+
+
+def _whole(db: duckdb.DuckDBPyConnection, options: ExportOptions, recipe: Recipe) -> dict[str, int]:
+    """Rows with answers that were cut off or do not say why they ended, and with reasoning that was left out."""
+    if options.kind == "prompts":
+        return {}
+    answers = f"SELECT p.row, unnest({recipe.answers}) AS event_key FROM plan p"
+    return _row(
+        db,
+        f"""SELECT count(DISTINCT a.row) FILTER (lower(coalesce(e.finish_reason, '')) IN {listed(CUT_OFF)}) AS rows_cut_off,
+        count(DISTINCT a.row) FILTER (e.finish_reason IS NULL AND e.kind = 'completion') AS rows_without_finish_reason,
+        count(DISTINCT a.row) FILTER (e.reasoning_chars IS NOT NULL) AS rows_with_reasoning,
+        count(DISTINCT a.row) FILTER (e.prompt_reasoning) AS rows_with_reasoning_left_out_of_the_prompt
+        FROM ({answers}) a JOIN events e USING (event_key)""",
+    )
 
 
 def _quantiles(db: duckdb.DuckDBPyConnection, chars: str) -> dict[str, int]:

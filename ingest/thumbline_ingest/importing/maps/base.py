@@ -90,6 +90,7 @@ class Answer:
         id: the source's id of the answer; None where it has none.
         policy: the exact checkpoint.
         at: when it was written.
+        finish_reason: why it ended, as its API said.
     """
 
     prompt: list[chat.ChatMessage]
@@ -98,6 +99,7 @@ class Answer:
     id: str | None = None
     policy: str | None = None
     at: str | None = None
+    finish_reason: str | None = None
 
     @cached_property
     def completion_id(self) -> str:
@@ -114,6 +116,8 @@ class Answer:
         }
         if self.policy is not None:
             fields["policy"] = self.policy
+        if self.finish_reason is not None:
+            fields["finish_reason"] = self.finish_reason
         return Draft("completion", fields, self.at, author=author, conversation_id=conversation_id)
 
 

@@ -13,7 +13,7 @@ from ..refused import Refused
 from .base import Answer, OneByOne, person_of, remark_of, vote_of
 
 _COMMON: Final = ("id", "conversation_id", "occurred_at", "rater", "author", "comment")
-_OF_ANSWER: Final = ("answer_id", "model", "policy", "system", "tags")
+_OF_ANSWER: Final = ("answer_id", "model", "policy", "finish_reason", "system", "tags")
 _OUTCOMES: Final = ("winner", "tie", "both_bad", "skip")
 
 
@@ -31,6 +31,7 @@ class Pairs(OneByOne):
         *_COMMON,
         *("prompt", "system", "tags", "outcome", "tie", "strength", "scale", "margin"),
         *("model", "chosen_model", "rejected_model", "chosen_policy", "rejected_policy", "chosen_id", "rejected_id"),
+        *("chosen_finish_reason", "rejected_finish_reason"),
     )
 
     def drafts(self, record: Record) -> Drafts:
@@ -74,6 +75,7 @@ class Pairs(OneByOne):
                 record.id(f"{side}_id"),
                 record.text(f"{side}_policy"),
                 record.time("occurred_at"),
+                record.text(f"{side}_finish_reason"),
             )
             for side, response in zip(("chosen", "rejected"), responses, strict=True)
         )
@@ -109,7 +111,13 @@ class _OfOneAnswer(OneByOne):
         response = chat.answer(record.need("answer"), prompt, record.column("answer"))
         model = record.text("model") or self.options.model
         return Answer(
-            prompt, response, model, record.id("answer_id"), record.text("policy"), record.time("occurred_at")
+            prompt,
+            response,
+            model,
+            record.id("answer_id"),
+            record.text("policy"),
+            record.time("occurred_at"),
+            record.text("finish_reason"),
         )
 
 

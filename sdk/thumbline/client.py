@@ -176,7 +176,7 @@ class Client:
             if value is not None:
                 fields[name], taken = snapshot(value, name)
                 size += taken
-        _set(fields, policy=policy, latency_ms=latency_ms, finish_reason=finish_reason, turn=turn, author=author)
+        _set(fields, policy=policy, latency_ms=latency_ms, finish_reason=_word(finish_reason), turn=turn, author=author)
         if parent is not None:
             fields["parent_id"] = answer_of(parent, "parent_id")[0]
         self._record(fields, size, None, common)
@@ -697,6 +697,11 @@ def _add_common(fields: dict[str, Any], common: Mapping[str, Any]) -> tuple[str 
         else:
             fields[name] = value
     return event_id, size
+
+
+def _word(value: Any) -> str | None:
+    # APIs give it as a text or as a member of an enum.
+    return value if value is None or isinstance(value, str) else str(getattr(value, "name", value))
 
 
 def _set(fields: dict[str, Any], **values: Any) -> None:

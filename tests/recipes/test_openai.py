@@ -110,8 +110,9 @@ class TestWhole:
             "policy": "acme-7b@step-1200",
             "sampling": {"temperature": 0.7, "seed": 1, "top_k": 5},
             "turn": 0,
+            "finish_reason": "stop",
             "properties": {
-                "finish_reason": "stop", "system_fingerprint": "fp_1", "prompt_tokens": 9, "completion_tokens": 2,
+                "system_fingerprint": "fp_1", "prompt_tokens": 9, "completion_tokens": 2,
                 "tenant": "t1",
             },
         }  # fmt: skip
@@ -144,7 +145,7 @@ class TestWhole:
         first, second, comparison = tl.events
         assert [first["completion_id"], second["completion_id"]] == [REPLY_ID, f"{REPLY_ID}:1"]
         assert [e["response"]["content"] for e in (first, second)] == ["Paris.", "Lyon."]
-        assert second["properties"]["finish_reason"] == "length"
+        assert second["finish_reason"] == "length"
         assert first["sampling"] == {"n": 2}
         assert sorted(comparison["completion_ids"]) == [REPLY_ID, f"{REPLY_ID}:1"]
         assert comparison["conversation_id"] == "chat-1"
@@ -274,7 +275,8 @@ class TestStreams:
         assert len(chunks) == 5
         assert event["completion_id"] == REPLY_ID
         assert event["response"] == {"role": "assistant", "content": "Paris."}
-        assert event["properties"] == {"finish_reason": "stop", "prompt_tokens": 9, "completion_tokens": 2}
+        assert event["properties"] == {"prompt_tokens": 9, "completion_tokens": 2}
+        assert event["finish_reason"] == "stop"
         assert 0 < first_ms <= event["latency_ms"] < 10_000
         assert event["conversation_id"] == "chat-1"
         assert "sampling" not in event
@@ -381,6 +383,7 @@ class TestStreams:
         assert event["response"] == {"role": "assistant", "content": "Par"}
         assert event["properties"].pop("time_to_first_token_ms") > 0
         assert event["properties"] == {"cut": "closed"}
+        assert event["finish_reason"] == "closed"
 
     def test_an_async_stream_that_its_reader_leaves(self, api: OpenAIServer, tl: RecordingClient) -> None:
         """By closing it, by leaving its block, by being cancelled."""
@@ -424,7 +427,7 @@ class TestStreams:
                 if piece.choices[0].finish_reason:
                     break
 
-        assert only(tl)["properties"]["finish_reason"] == "stop"
+        assert only(tl)["finish_reason"] == "stop"
         assert "cut" not in only(tl)["properties"]
 
     def test_nothing_seen_is_nothing_recorded(self, client: OpenAI, api: OpenAIServer, tl: RecordingClient) -> None:
@@ -457,7 +460,7 @@ class TestStreams:
         api.script = [streamed(*words("Par"), finish_reason=None)]
         ask(stream=True)
 
-        assert only(tl)["properties"]["cut"] == "unfinished"
+        assert only(tl)["properties"]["cut"] == only(tl)["finish_reason"] == "unfinished"
 
 
 class TestHelper:

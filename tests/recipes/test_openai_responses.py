@@ -104,7 +104,8 @@ def test_text_in_text_out(client: OpenAI, api: OpenAIServer, tl: RecordingClient
     ]
     assert event["response"] == {"role": "assistant", "content": "Paris."}
     assert event["sampling"] == {"temperature": 0.5, "max_output_tokens": 9}
-    assert event["properties"] == {"finish_reason": "stop", "prompt_tokens": 9, "completion_tokens": 2}
+    assert event["properties"] == {"prompt_tokens": 9, "completion_tokens": 2}
+    assert event["finish_reason"] == "stop"
     assert (event["model"], event["policy"], event["conversation_id"]) == (MODEL, "p", "c")
     assert "thumbline" not in api.requests[0]
     assert answer_of(reply).text == "Paris."
@@ -125,7 +126,7 @@ def test_items_and_tools(client: OpenAI, api: OpenAIServer, tl: RecordingClient)
 
     one, two = tl.events
     assert one["response"] == {"role": "assistant", "content": None, "tool_calls": [CHAT_CALL]}
-    assert one["properties"]["finish_reason"] == "tool_calls"
+    assert one["finish_reason"] == "tool_calls"
     assert one["tools"] == [{"type": "function", "function": FUNCTION}, {"type": "web_search"}]
     assert two["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "Here?"},
@@ -149,20 +150,32 @@ def test_tools_that_openai_runs_are_named(client: OpenAI, api: OpenAIServer, tl:
 
 
 @pytest.mark.parametrize(
-    ("answer", "response", "properties"),
+    ("answer", "response", "finish_reason", "properties"),
     [
-        (body(text({"type": "refusal", "refusal": "No."})), "No.", {"finish_reason": "stop", "refused": True}),
+        (body(text({"type": "refusal", "refusal": "No."})), "No.", "stop", {"refused": True}),
         (
             body(text("Par"), status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
             "Par",
-            {"finish_reason": "length"},
+            "length",
+            {},
         ),
-        (body(text("Par"), status="failed", error={"code": "server_error", "message": "x"}), "Par", {"cut": "error"}),
+        (
+            body(text("Par"), status="failed", error={"code": "server_error", "message": "x"}),
+            "Par",
+            "error",
+            {"cut": "error"},
+        ),
     ],
     ids=["refused", "incomplete", "failed"],
 )
 def test_other_ends(
-    client: OpenAI, api: OpenAIServer, tl: RecordingClient, answer: Any, response: str, properties: dict[str, Any]
+    client: OpenAI,
+    api: OpenAIServer,
+    tl: RecordingClient,
+    answer: Any,
+    response: str,
+    finish_reason: str,
+    properties: dict[str, Any],
 ) -> None:
     """In chat's words."""
     api.script = [Answer(answer)]
@@ -170,6 +183,7 @@ def test_other_ends(
 
     found = only(tl)["properties"]
     assert only(tl)["response"]["content"] == response
+    assert only(tl)["finish_reason"] == finish_reason
     assert {name: found[name] for name in found if "tokens" not in name} == properties
 
 
@@ -217,7 +231,7 @@ class TestStreams:
         assert kinds[-1] == "response.completed"
         assert only(tl)["response"]["content"] == "Paris."
         assert only(tl)["properties"].pop("time_to_first_token_ms") > 0
-        assert only(tl)["properties"]["finish_reason"] == "stop"
+        assert only(tl)["finish_reason"] == "stop"
         assert answer_of(stream).completion_id == REPLY_ID
 
     def test_left_early(self, client: OpenAI, api: OpenAIServer, tl: RecordingClient) -> None:

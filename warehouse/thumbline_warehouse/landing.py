@@ -186,10 +186,18 @@ _NOT_CONTENT: Final = frozenset(
 _CONTENT_NAMES: Final = tuple(column.name for column in EVENTS if column.name not in _NOT_CONTENT)
 _CONTENT: Final = ", ".join(quoted(name) for name in _CONTENT_NAMES)
 _SAYS: Final = {"prompt_hash": "messages", "response_hash": "response"}
-_DIFFERENCES: Final = ", ".join(
-    f"CASE WHEN s.{quoted(name)} IS DISTINCT FROM f.{quoted(name)} THEN '{_SAYS.get(name, name)}' END"
-    for name in _CONTENT_NAMES
-)
+# What an import's options say of a delivery, and not its records: imported again under another name, it is the same.
+_OF_DELIVERY: Final = '{"batch":null,"cohort":null,"source":null}'
+
+
+def _difference(name: str) -> str:
+    here, there = (f"{alias}.{quoted(name)}" for alias in "sf")
+    if name == "properties":
+        here, there = (f"json_merge_patch(coalesce({side}, '{{}}'), '{_OF_DELIVERY}')" for side in (here, there))
+    return f"CASE WHEN {here} IS DISTINCT FROM {there} THEN '{_SAYS.get(name, name)}' END"
+
+
+_DIFFERENCES: Final = ", ".join(_difference(name) for name in _CONTENT_NAMES)
 _COLUMNS: Final = ", ".join(quoted(column.name) for column in EVENTS)
 _VALUES: Final = ", ".join("$load_id" if column.name == "load_id" else quoted(column.name) for column in EVENTS)
 

@@ -212,7 +212,7 @@ class Call:
             "tools": self._tools,
             "sampling": self._sampling,
             "latency_ms": latency_ms,
-            "finish_reason": answered.finish_reason or broken_off,
+            "finish_reason": answered.finish_reason or broken_off or None,
         }
         return fields
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,29 @@ def test_every_answer_comparison_and_pick_arrives_once(
 
     replay(up, real_votes)
     assert counts(up) == expected
-    assert up.status()["landed"] == 11_820
+    again = up.status()
+    assert (again["landed"], again["conflict"]) == (11_820, 0)
+    assert again["duplicate"] == again["sent"] - 11_820
 
-    run(up.home, "export", "pairs", "--out", str(tmp_path / "pairs"), **up.settings)
+    # The same votes, under the same ids, into another project: another world.
+    other = replace(up, key=run(up.home, "keys", "create", "--project", "other").stdout.strip())
+    replay(other, real_votes)
+    assert up.ask("SELECT project, count(*) FROM picks GROUP BY ALL ORDER BY ALL") == [
+        ("demo", 8_931),
+        ("other", 8_931),
+    ]
+    assert up.ask("SELECT project, count(*) FROM pick_results GROUP BY ALL ORDER BY ALL") == [
+        ("demo", 8_931),
+        ("other", 8_931),
+    ]
+    assert (up.status()["landed"], up.status()["conflict"]) == (2 * 11_820, 0)
+    for project in ("demo", "other"):
+        run(up.home, "export", "pairs", "--project", project, "--out", str(tmp_path / project), **up.settings)
+    assert texts_of_export(tmp_path / "demo" / "data" / "train.jsonl") == texts_of_export(
+        tmp_path / "other" / "data" / "train.jsonl"
+    )
+
+    run(up.home, "export", "pairs", "--project", "demo", "--out", str(tmp_path / "pairs"), **up.settings)
     manifest = json.loads((tmp_path / "pairs" / "manifest.json").read_text())
     source = texts_of_source(real_votes)
     with_empty = sum(count for (_, *answers), count in source.items() if not all(text.strip() for text in answers))
@@ -73,7 +94,7 @@ def test_every_answer_comparison_and_pick_arrives_once(
     assert manifest["raters"]["distinct"] == 124
     assert 0.4 < manifest["wins"]["first_shown"]["rate"] < 0.65
     for number, flags in enumerate(VARIANTS):
-        run(up.home, "export", *flags, "--out", str(tmp_path / str(number)), **up.settings)
+        run(up.home, "export", *flags, "--project", "demo", "--out", str(tmp_path / str(number)), **up.settings)
         funnel = json.loads((tmp_path / str(number) / "manifest.json").read_text())["funnel"]
         assert funnel["events_seen"] == 8_931 == funnel["events_used"] + sum(funnel["dropped"].values())
         assert funnel["rows"] > 0

@@ -12,7 +12,7 @@ import pytest
 
 from tests.events import records, thumb
 from tests.warehouse.conftest import LOG
-from thumbline_warehouse.connect import attach_statements, connect
+from thumbline_warehouse.connect import ConnectionSettings, attach_statements, connect
 from thumbline_warehouse.store import DuckLakeStore
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -128,6 +128,23 @@ def test_a_copy_made_while_events_land_is_a_warehouse(tmp_path: Path) -> None:
 def test_a_url_that_says_something_else_is_refused_with_what_there_is(url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"THUMBLINE_WAREHOUSE: .*{sentence}"):
         WarehouseUrl.parse(url)
+
+
+def test_what_does_not_fit_is_spilled_where_it_may_be_and_nothing_of_it_stays(tmp_path: Path, monkeypatch) -> None:
+    """Not into the working folder, which may be read-only; and no two connections write the same files."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "spill"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "spill").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    _land(_url(tmp_path / "home"), "a")
+    settings = ConnectionSettings(memory_limit="60MB", threads=1)
+    with closing(connect(_url(tmp_path / "home"), read_only=True, settings=settings)) as db:
+        sorted_ = "SELECT count(*) FROM (SELECT md5(i::VARCHAR) AS x FROM range(2000000) t(i) ORDER BY x OFFSET 10)"
+        assert db.execute(sorted_).fetchone() == (1_999_990,)
+        assert len(list((tmp_path / "spill").glob("thumbline-*"))) == 1
+    assert list((tmp_path / "work").iterdir()) == []
+    assert list((tmp_path / "spill").iterdir()) == []
 
 
 def test_a_path_with_a_colon_further_on_is_a_path(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,7 @@ class ConnectionSettings:
     Attributes:
         memory_limit: DuckDB's own limit, e.g. `2GB`; what does not fit is spilled to `temp_directory`.
         threads: DuckDB's threads; 0 leaves it to DuckDB (one a core).
-        temp_directory: where to spill; empty leaves it to DuckDB.
+        temp_directory: where to spill; a folder of its own in the system's one for temporary files when empty.
     """
 
     memory_limit: str = "2GB"
@@ -125,8 +127,10 @@ def _configured(settings: ConnectionSettings) -> duckdb.DuckDBPyConnection:
     }
     if settings.threads:
         config["threads"] = settings.threads
-    if settings.temp_directory:
-        config["temp_directory"] = settings.temp_directory
+    # Made when something is spilled, and gone with the connection. DuckDB's own choice is the working folder, which
+    # may not be writable, and where two processes would write the same files.
+    spill = Path(tempfile.gettempdir()) / f"thumbline-{uuid.uuid4().hex}"
+    config["temp_directory"] = settings.temp_directory or str(spill)
     connection = duckdb.connect(config=config)
     for statement in _UTC:
         connection.execute(statement)

@@ -106,10 +106,10 @@ class Finder:
         waiting = list(log.value.containing(text)) if log.value else []
         landed, problem = self._shelf.look(text)
         refused = [event for event in self._rejections().events if event.event_id == text]
-        known = {event.event_id for event in landed.seen.events}
+        known = {(event.project, event.event_id) for event in landed.seen.events}
         events = [
             *(_refused(event) for event in refused),
-            *(_waiting(event) for event in waiting if event.event_id not in known),
+            *(_waiting(event) for event in waiting if (event.project, event.event_id) not in known),
             *(_landed(event) for event in landed.seen.events),
             *landed.conflicts,
             *(_set_aside(text, *entry) for entry in landed.quarantined),

@@ -43,7 +43,7 @@ class Common(TypedDict, total=False):
     Keyword arguments that every method takes.
 
     Attributes:
-        event_id: the host's own key of the event; the same key is stored once. Drawn when left out.
+        event_id: the host's own key of the event: with the same kind it is stored once. Drawn when left out.
         occurred_at: when it happened, with a time zone; now when left out.
         conversation_id: the conversation; the handle's when left out.
         app: product; the client's setting when left out. The same for `surface`, `app_version`
@@ -662,11 +662,11 @@ class Client:
         self._pipeline.record(size, event_id, fields)
         return event_id
 
-    def _failed(self, error: Exception, own_key: object) -> str:
+    def _failed(self, error: Exception, own_key: object, kind: str) -> str:
         """Count an event whose call failed, and return the id it would have had; raises with `debug`."""
         from ._pipeline import Counted
 
-        event_id = own_event_id(own_key)
+        event_id = own_event_id(own_key, kind)
         if not isinstance(error, Counted):
             # A wrong argument is the host's mistake, anything else is ours.
             is_theirs = isinstance(error, InvalidEvent | TypeError | ValueError | AttributeError)
@@ -687,7 +687,7 @@ def _add_common(fields: dict[str, Any], common: Mapping[str, Any]) -> tuple[str 
         if value is None:
             continue
         if name == "event_id":
-            event_id = event_id_from(plain_id(value, "event_id"))
+            event_id = event_id_from(plain_id(value, "event_id"), fields["kind"])
         elif name == "properties":
             fields[name], size = snapshot(value, name)
         elif name == "conversation_id":

@@ -69,13 +69,28 @@ class TestAnswer:
         assert [event["target_id"] for event in app.events] == ["0", "2", "4"]
 
     def test_repeat_in_one_batch(self, app: App) -> None:
-        """The first of two equal ids is stored, the other is a duplicate."""
+        """The first of two equal events is stored, the other is a duplicate."""
         event = thumb()
 
-        answer = app.post([event, thumb(), event | {"value": "down"}]).json
+        answer = app.post([event, thumb(), event]).json
 
         assert answer["verdicts"] == ["accepted", "accepted", "duplicate"]
         assert [e["value"] for e in app.events] == ["up", "up"]
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_an_id_that_comes_again_with_other_content_is_no_duplicate(self, app: App, together: bool) -> None:
+        """It goes into the log, in one batch or in the next: the warehouse sees both and can say so."""
+        first = thumb()
+        events = [first, first | {"value": "down"}, first]
+
+        answers = [app.post(events).json] if together else [app.post([event]).json for event in events]
+
+        assert [verdict for answer in answers for verdict in answer["verdicts"]] == [
+            "accepted",
+            "accepted",
+            "duplicate",
+        ]
+        assert [e["value"] for e in app.events] == ["up", "down"]
 
     def test_repeat_of_a_bad_event_is_no_duplicate(self, app: App) -> None:
         """An id that was only ever rejected is not durable."""

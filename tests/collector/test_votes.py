@@ -198,6 +198,16 @@ class TestWhatComesIn:
         assert page.send(event | {"receipt": page.receipt(expires_in_s=60)}).json["verdicts"] == ["duplicate"]
         assert len(page.app.events) == 1
 
+    def test_one_own_id_for_two_kinds(self, page: Page) -> None:
+        """Two kinds with one id of the page's are two events; other content under one id is no repeat."""
+        own, receipt = uuid7(), page.receipt()
+        answer = page.send(vote(receipt, event_id=own), vote(receipt, "signal", event_id=own)).json
+        assert answer["verdicts"] == ["accepted", "accepted"]
+        assert len({event["event_id"] for event in page.app.events}) == 2
+
+        assert page.send(vote(receipt, event_id=own, value="down")).json["verdicts"] == ["accepted"]
+        assert [event.get("value") for event in page.app.events] == ["up", None, "down"]
+
     def test_ids_keep_their_time(self, page: Page) -> None:
         """A UUIDv7 lands as one of the same millisecond, so that looking for repeats stays cheap; others become UUIDv8."""
         receipt = page.receipt()

@@ -275,7 +275,7 @@ def test_common_arguments(tl):
     event = last(tl)
 
     assert event_id == tl.thumb("b", "up", rater="u", event_id="row-17") == event["event_id"]
-    assert event_id == thumbline._ids.event_id_from("row-17")
+    assert event_id == thumbline._ids.event_id_from("row-17", "thumb")
     assert when == datetime.fromisoformat(event["occurred_at"])
     assert (
         event["app"],
@@ -284,6 +284,30 @@ def test_common_arguments(tl):
         event["training_consent"],
         event["properties"],
     ) == ("x", "web", "1", "granted", {"k": None})
+
+
+@pytest.mark.parametrize("own", [17, "row-17", UUID("0f8fad5b-d9cb-469f-a165-70867728950e")])
+def test_one_own_key_for_an_answer_its_vote_and_its_edit_makes_three_events(own):
+    """The row of a host's table that holds all three has one key."""
+    with record() as tl:
+        answer = tl.completion(messages=[], response="a", model="m", event_id=own)
+        returned = [tl.thumb(answer, "up", rater="u", event_id=own), tl.edit(answer, "b", rater="u", event_id=own)]
+        again = tl.thumb(answer, "up", rater="u", event_id=own)
+
+        assert [event["kind"] for event in tl.events] == ["completion", "thumb", "edit"]
+        assert returned == [event["event_id"] for event in tl.events[1:]]
+        assert returned[0] == again
+        # What a method has returned is an id already, also for an event of another kind.
+        assert again == tl.signal(answer, "copy", event_id=again)
+
+
+def test_the_id_of_an_event_that_failed_is_the_one_that_it_would_have_had():
+    drops = []
+    with thumbline.Client("http://x", "k", transport=RecordingTransport(), on_drop=drops.append) as tl:
+        good = tl.thumb("a", "up", rater="u", event_id="row-17")
+        failed = tl.thumb(object(), "up", rater="u", event_id="row-17")
+
+    assert good == failed == drops[0].event_id
 
 
 def test_defaults_come_from_the_client():

@@ -25,7 +25,7 @@ _NONE: Final[Mapping[str, str]] = {}
 @dataclass
 class Batch:
     """
-    A request's events, checked. The five lists belong together, one entry per good event.
+    A request's events, checked. The six lists belong together, one entry per good event.
 
     Attributes:
         size: number of events sent.
@@ -34,6 +34,7 @@ class Batch:
         kinds: kind.
         records: what goes into the log.
         keys: number of object keys, as parsed.
+        prints: fingerprint of what was sent, to tell a repeat from another event of the same id.
         rejections: index of a bad event -> why.
     """
 
@@ -43,20 +44,22 @@ class Batch:
     kinds: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
+    prints: list[int] = field(default_factory=list)
     rejections: dict[int, Rejection] = field(default_factory=dict)
 
-    def add(self, index: int, event: Event, keys: int, value: bytes) -> None:
+    def add(self, index: int, event: Event, keys: int, value: bytes, fingerprint: int) -> None:
         """Put a good event's record, and what is known of it, at the end of the lists."""
         self.indexes.append(index)
         self.ids.append(event.event_id)
         self.kinds.append(event.kind)
         self.keys.append(keys)
+        self.prints.append(fingerprint)
         self.records.append(Record(routing_key(event).encode(), value))
 
     def drop(self, places: list[int]) -> None:
         """Take events out of the lists again, by their places in them."""
         for place in reversed(places):
-            for column in (self.indexes, self.ids, self.kinds, self.records, self.keys):
+            for column in (self.indexes, self.ids, self.kinds, self.records, self.keys, self.prints):
                 del column[place]
 
 
@@ -67,10 +70,12 @@ class Made(NamedTuple):
     Attributes:
         event: the event as JSON, its fields all of the contract.
         extra: what is kept beside it.
+        said: fingerprint of what it was made from.
     """
 
     event: bytes
     extra: Mapping[str, Any]
+    said: int
 
 
 def _validate(raw: bytes) -> Event:
@@ -120,7 +125,7 @@ def read_batch(
             continue
         plain = one_line and not has_unknown
         value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
-        batch.add(index, event, keys, value)
+        batch.add(index, event, keys, value, hash(raw))
     if batch.rejections or sum(batch.keys) != written_keys(body):
         _reject_repeated_keys(batch, events)
     return batch
@@ -144,7 +149,7 @@ def read_made(events: Sequence[Made], project: str, received_at_ms: int) -> Batc
         except (ValidationError, Suspicious) as error:
             batch.rejections[index] = _rejection(made.event, error)
             continue
-        batch.add(index, event, 0, wrap(head, made.event, made.extra))
+        batch.add(index, event, 0, wrap(head, made.event, made.extra), made.said)
     return batch
 
 

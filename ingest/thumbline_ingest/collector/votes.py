@@ -108,13 +108,15 @@ class Votes:
             refusal.project = project
             raise
         own_id = _own_id(event)
+        # Before anything is filled in: what a page sends again is the same, whatever its receipt and the clock say.
+        said = hash(_encode(event))
         opinion = "\0".join((project, receipt.target_type, receipt.target_id, receipt.rater_id))
         if own_id is not None:
-            event["event_id"] = landed_id(own_id, opinion)
+            event["event_id"] = landed_id(own_id, opinion, event["kind"])
         if isinstance(event.get("occurred_at"), str):
             event["occurred_at"] = clock.corrected(event["occurred_at"], receipt.issued_at)
         event |= _said_by(receipt)
-        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)})
+        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)}, said)
         return Vote(project, made, own_id, opinion)
 
     def _receipt(self, text: object, clock: PageClock) -> tuple[str, Receipt]:
@@ -126,9 +128,9 @@ class Votes:
             raise VoteRefused("receipt", str(refusal)) from None
 
 
-def landed_id(own_id: str, opinion: str) -> str:
+def landed_id(own_id: str, opinion: str, kind: str) -> str:
     """
-    The id under which a page's event lands: derived from its own and from what its receipt is for.
+    The id under which a page's event lands: derived from its own, its kind and what its receipt is for.
 
     So no page can take an id that an event of the back end, or of another rater, is to have: that one
     would count as a repeat. The same event with any receipt for the same rater and thing has the same id.
@@ -136,9 +138,10 @@ def landed_id(own_id: str, opinion: str) -> str:
 
     Args:
         own_id: as the page has it.
-        opinion: from `Vote`.
+        opinion: from `Vote`; names the project.
+        kind: the event's.
     """
-    digest = hashlib.sha256(f"{opinion}\0{own_id}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{opinion}\0{kind}\0{own_id}".encode()).hexdigest()
     head, version = (own_id[:14], "7") if own_id[14] == "7" else (f"{digest[32:40]}-{digest[40:44]}-", "8")
     variant = "89ab"[int(digest[0], 16) & 0x3]
     return f"{head}{version}{digest[1:4]}-{variant}{digest[4:7]}-{digest[7:19]}"

@@ -94,7 +94,7 @@ class Recorder:
 
     def failed(self, error: Exception) -> None:
         """Count an answer that could not be recorded; raises with `debug`."""
-        self.tl._failed(error, None)
+        self.tl._failed(error, None, "completion")
 
 
 class Call:

@@ -7,6 +7,7 @@ import threading
 import zlib
 from collections import Counter, deque
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from ._buffer import NEVER, Buffer, Entry, Verdict
@@ -87,7 +88,7 @@ class Sender:
         self._server_said_wait = False
         self._next_scan_s = 0.0
         self._waiters = 0
-        self._unreported = 0  # groups of events that are counted, with spool or `on_drop` still to be told
+        self._untold: Counter[int] = Counter()  # by thread: counted, with spool or `on_drop` still to be told
         self._halted = False
         self.retiring = False
         """Set when nobody will record any more: the thread ends once everything is delivered."""
@@ -128,7 +129,13 @@ class Sender:
             taken = self._taken[0][1] if self._taken else NEVER
             oldest = min(min(self._working, default=NEVER), taken, buffer.oldest_sequence)
             is_scanned = self._spool is None or self._next_scan_s > 0
-            return oldest > sequence and not buffer.spooled and not self._unreported and is_scanned
+            return oldest > sequence and not buffer.spooled and is_scanned and self.has_told
+
+    @property
+    def has_told(self) -> bool:
+        """Whether `on_drop` knows all that is counted, but for what the caller's own thread is about to tell it."""
+        with self._buffer.lock:
+            return self._untold.keys() <= {threading.get_ident()}
 
     def halt(self) -> list[Entry]:
         """Stop for good, without waiting for a request under way; returns what has no verdict."""
@@ -156,11 +163,12 @@ class Sender:
 
     def drop(self, drop: Drop, *, in_flight: bool = True) -> None:
         """Count, log and report an event that is given up."""
-        self._buffer.drop(drop.reason, in_flight=in_flight)
-        self.report(drop)
+        with self._buffer.lock:
+            self._buffer.drop(drop.reason, in_flight=in_flight)
+            self._begin_telling()
+        self._tell([drop])
 
-    def report(self, drop: Drop) -> None:
-        """Log and report an event that was counted as given up."""
+    def _tell_one(self, drop: Drop) -> None:
         # The message of a problem is the contract's or the server's, never a value that was sent.
         what = "; ".join(f"{p.field or 'event'}: {p.message}"[:200] for p in drop.problems[:3])
         subject = f"drop {drop.reason}"
@@ -299,8 +307,8 @@ class Sender:
                     self._working[encoded.sequence] = encoded
                     continue
                 self._buffer.drop(encoded.reason, in_flight=True)
-                self._unreported += 1
-            self._report([encoded])
+                self._begin_telling()
+            self._tell([encoded])
 
     def _deliver(self) -> None:
         groups = [self._next_group()]
@@ -373,16 +381,25 @@ class Sender:
                 else:
                     counts[cast("Verdict", verdict)] += 1
             self._buffer.settle(counts)
-            self._unreported += 1
-        self._settle_spool(receipts)
-        self._report(drops)
+            self._begin_telling()
+        self._tell(drops, receipts)
 
-    def _report(self, drops: list[Drop]) -> None:
-        # Whoever waited for the end of an event may count on `on_drop` having been told of it.
-        for drop in drops:
-            self.report(drop)
-        with self._buffer.lock:
-            self._unreported -= 1
+    def _begin_telling(self) -> None:
+        # In the same breath as counting: whoever sees the count waits until `_tell` is done.
+        self._untold[threading.get_ident()] += 1
+
+    def _tell(self, drops: list[Drop], receipts: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Log and report events that were counted as given up; `receipts` are for the spool."""
+        me = threading.get_ident()
+        try:
+            self._settle_spool(receipts)
+            for drop in drops:
+                self._tell_one(drop)
+        finally:
+            with self._buffer.lock:
+                self._untold[me] -= 1
+                if not self._untold[me]:
+                    del self._untold[me]
 
     def _settle_spool(self, receipts: Mapping[str, int]) -> None:
         try:

@@ -85,7 +85,8 @@ class Client:
         transport: carries batches, in place of HTTP.
         clock: tells the time, in place of the machine's.
         on_drop: called for each event that is given up, on the thread where that is noticed; must be
-            quick. What it raises is swallowed.
+            quick. What it raises is swallowed. `flush` and `close` return only when it knows all that
+            `stats` counts.
         options: see `ClientSettings`.
 
     Raises:
@@ -593,6 +594,8 @@ class Client:
         """Like `flush`, without blocking the event loop. Needs asyncio."""
         import asyncio  # slow to load, and whoever awaits has it
 
+        from ._pipeline import TELL_PATIENCE_S
+
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout
         pause_s = 0.001
@@ -601,10 +604,15 @@ class Client:
             while not self._pipeline.is_delivered(mark):
                 left_s = deadline_s - loop.time()
                 if left_s <= 0:
-                    return False
+                    break
                 await asyncio.sleep(min(pause_s, left_s))
                 pause_s = min(2 * pause_s, 0.05)
-        return True
+            in_time = self._pipeline.is_delivered(mark)
+        for _ in range(round(TELL_PATIENCE_S / 0.01)):
+            if self._pipeline.has_told:
+                break
+            await asyncio.sleep(0.01)
+        return in_time
 
     def close(self, timeout: float | None = None) -> bool:
         """

@@ -41,6 +41,20 @@ def guarded(fallback: _Fallback[R]) -> Callable[[_Method[P, R]], _Method[P, R]]:
     return decorate
 
 
+def minting(method: _Method[P, str]) -> _Method[P, str]:
+    """The same promise for a method that records nothing: logs what it raises and returns an empty text."""
+
+    @functools.wraps(method)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - that is the promise
+            self._not_minted(error)  # raises with `debug`
+            return ""
+
+    return call
+
+
 def harmless_id(event_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The id that the event would have had."""
     return event_id

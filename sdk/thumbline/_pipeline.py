@@ -13,7 +13,7 @@ from ._encode import Encoder, Item
 from ._log import QuietLog
 from ._sender import Sender
 from .errors import InvalidEvent
-from .settings import DEFAULT_SPOOL, ClientSettings, default_spool_directory
+from .settings import DEFAULT_SPOOL, ClientSettings, NoHome, default_spool_directory
 from .spool import FileSpool
 from .stats import Drop
 
@@ -292,5 +292,11 @@ def _spool_of(settings: ClientSettings) -> Spool | None:
     spool = settings.spool
     if spool is None or hasattr(spool, "append"):
         return spool  # type: ignore[return-value]
-    directory = default_spool_directory(settings) if spool == DEFAULT_SPOOL else spool
+    try:
+        directory = default_spool_directory(settings) if spool == DEFAULT_SPOOL else spool
+    except NoHome:
+        _log.warning(
+            "home", "this user has no home directory, memory only: set THUMBLINE_SPOOL to a directory or to off"
+        )
+        return None
     return FileSpool(directory, max_bytes=settings.spool_max_bytes)

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
-from ._guard import guarded, harmless_answer, harmless_id, harmless_pair, own_event_id
+from ._guard import guarded, harmless_answer, harmless_id, harmless_pair, minting, own_event_id
 from ._ids import event_id_from, uuid7
 from ._log import QuietLog
 from ._snapshot import snapshot
@@ -523,6 +523,7 @@ class Client:
 
     # -- the page's way in -----------------------------------------------------------------------------
 
+    @minting
     def receipt(
         self,
         target: TargetLike,
@@ -555,20 +556,12 @@ class Client:
         Returns:
             The receipt; empty when it could not be minted, which is logged (and raised with `debug=True`).
         """
-        try:
-            if self._minter is None:
-                from .receipts import Minter  # brings itsdangerous
+        if self._minter is None:
+            from .receipts import Minter  # brings itsdangerous
 
-                self._minter = Minter(self._settings, self._clock)
-            common = {"conversation_id": conversation_id, "app": app, "training_consent": training_consent}
-            return self._minter.mint(target, rater, kinds, expires_in_s, common)
-        except Exception as error:
-            if self._settings.debug:
-                raise
-            # The text of our own error names fields and never holds values; that of others may.
-            said = str(error) if isinstance(error, InvalidEvent) else type(error).__name__
-            _log.warning("receipt", "a receipt could not be minted: %s", said)
-            return ""
+            self._minter = Minter(self._settings, self._clock)
+        common = {"conversation_id": conversation_id, "app": app, "training_consent": training_consent}
+        return self._minter.mint(target, rater, kinds, expires_in_s, common)
 
     # -- delivery --------------------------------------------------------------------------------------
 
@@ -669,6 +662,14 @@ class Client:
             event_id = uuid7()
         self._pipeline.record(size, event_id, fields)
         return event_id
+
+    def _not_minted(self, error: Exception) -> None:
+        """Log why there is no receipt; raises with `debug`."""
+        if self._settings.debug:
+            raise error
+        # The text of our own error names fields and never holds values; that of others may.
+        said = str(error) if isinstance(error, InvalidEvent) else type(error).__name__
+        _log.warning("receipt", "a receipt could not be minted: %s", said)
 
     def _failed(self, error: Exception, own_key: object, kind: str) -> str:
         """Count an event whose call failed, and return the id it would have had; raises with `debug`."""

@@ -151,7 +151,7 @@ class Sender:
         if isinstance(entry, Item):
             return entry
         try:
-            data = self._encode(entry)
+            data, changed = self._encode(entry)
         except TooLarge as error:
             return Drop("too_large", entry[2], error.problems)
         except InvalidEvent as error:
@@ -159,6 +159,10 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - one event must not stop the others
             _log.warning("internal", "an event could not be encoded: %s", type(error).__name__)
             return Drop("internal", entry[2])
+        if changed:
+            self._buffer.change(changed)
+            names = ", ".join(sorted(changed))
+            _log.warning(f"changed {names}", "an event was changed so that it could be kept: %s", names)
         return Item(len(data) + _ITEM_OVERHEAD, entry[1], entry[2], data)
 
     def drop(self, drop: Drop, *, in_flight: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 from ._guard import guarded, harmless_answer, harmless_id, harmless_pair, minting, own_event_id
 from ._ids import event_id_from, uuid7
 from ._log import QuietLog
-from ._snapshot import snapshot
+from ._plain import LEFT_OUT, LeftOut, plain_text
+from ._snapshot import listed, snapshot
 from .clock import SystemClock
 from .errors import InvalidEvent, invalid
 from .handles import Answer, Conversation, Pair, answer_of, pair_of, plain_id, target_of
@@ -173,11 +175,11 @@ class Client:
         parts = {"messages": messages, "response": response, "tools": tools, "sampling": sampling}
         for name, value in parts.items():
             if value is not None:
-                fields[name], taken = snapshot(value, name)
+                fields[name], taken = snapshot(listed(value))
                 size += taken
         _set(fields, policy=policy, latency_ms=latency_ms, turn=turn, author=author)
         if parent is not None:
-            fields["parent_id"] = answer_of(parent, "parent_id")[0]
+            fields["parent_id"] = _or_left_out(lambda: answer_of(parent, "parent_id")[0])
         self._record(fields, size, None, common)
         return Answer(own_id, fields.get("conversation_id"), _text_of(fields.get("response")))
 
@@ -391,7 +393,7 @@ class Client:
         """
         target_id, conversation_id = answer_of(answer)
         response = {"role": "assistant", "content": response} if isinstance(response, str) else response
-        copied, size = snapshot(response, "response")
+        copied, size = snapshot(response)
         fields = {"kind": "edit", "target_id": target_id, "rater": rater, "response": copied}
         return self._opine(fields, None, comment, conversation_id, common, size)
 
@@ -436,9 +438,9 @@ class Client:
             "kind": "mark",
             "target_id": target_id,
             "rater": rater,
-            "start": start,
-            "end": end,
-            "text_sha256": _sha256(text),
+            "start": _in_plain_text(text, start),
+            "end": _in_plain_text(text, end),
+            "text_sha256": _sha256(plain_text(text)),
         }
         return self._opine(fields, tags, comment, conversation_id, common)
 
@@ -643,12 +645,11 @@ class Client:
     ) -> str:
         size += _BASE_SIZE
         if tags is not None:
-            # A lone text is left for the contract to refuse: as a list it would be its letters.
-            fields["tags"] = tags = tags if isinstance(tags, str) else [*tags]
-            size += 100 * len(tags)
+            fields["tags"] = kept = _tags(tags)
+            size += 100 * len(kept) if type(kept) is list else _BASE_SIZE
         if comment is not None:
-            fields["comment"] = comment
-            size += len(comment)
+            fields["comment"], taken = (comment, len(comment)) if type(comment) is str else snapshot(comment)
+            size += taken
         return self._record(fields, size, conversation_id, common)
 
     def _record(self, fields: dict[str, Any], size: int, conversation_id: str | None, common: Mapping[str, Any]) -> str:
@@ -698,12 +699,29 @@ def _add_common(fields: dict[str, Any], common: Mapping[str, Any]) -> tuple[str 
         if name == "event_id":
             event_id = event_id_from(plain_id(value, "event_id"), fields["kind"])
         elif name == "properties":
-            fields[name], size = snapshot(value, name)
+            fields[name], size = snapshot(value)
         elif name == "conversation_id":
-            fields[name] = plain_id(value, name)
+            fields[name] = value if type(value) is str else _or_left_out(functools.partial(plain_id, value, name))
         else:
             fields[name] = value
     return event_id, size
+
+
+def _or_left_out(get: Callable[[], str]) -> str | LeftOut:
+    """An id that an event can do without; the mark of what is left out where it is none."""
+    try:
+        return get()
+    except InvalidEvent:
+        return LEFT_OUT
+
+
+def _tags(tags: Any) -> Any:
+    if isinstance(tags, str):  # as a list it would be its letters
+        return tags
+    try:
+        return [*tags]
+    except Exception:  # noqa: BLE001 - no list, or one of the host's that fails
+        return snapshot(tags)[0]
 
 
 def _set(fields: dict[str, Any], **values: Any) -> None:
@@ -731,6 +749,11 @@ def _sha256(text: str) -> str:
     import hashlib  # OpenSSL takes longer to load than the rest of the client
 
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_plain_text(text: str, place: int) -> int:
+    """Where a place in text is once the text is plain: two halves may have become one character."""
+    return len(plain_text(text[:place])) if isinstance(place, int) and 0 <= place <= len(text) else place
 
 
 def _ignore(drop: Drop) -> None:

@@ -39,7 +39,7 @@ class ClientSettings:
         spool: directory for what could not be delivered, `"default"`, or None for memory only.
         spool_max_bytes: cap of that directory.
         durable: write each event to the spool before its call returns.
-        debug: check events on the caller's thread and raise what is wrong.
+        debug: check events on the caller's thread and raise what would lose one.
         max_queue_bytes: cap of the memory queue; a little over what the events take up.
         max_batch_events: events in a request; below the collector's `limits.MAX_BATCH_EVENTS`.
         max_batch_bytes: JSON in a request, except where one event alone is larger; below the collector's

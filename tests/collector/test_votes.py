@@ -170,9 +170,15 @@ class TestWhatComesIn:
 
         answer = page.send(*sent).json
 
-        assert answer["verdicts"] == ["rejected", "accepted", *4 * ["rejected"]]
+        assert answer["verdicts"] == ["rejected", "accepted", "rejected", "rejected", "accepted", "accepted"]
         fields = [error["problems"][0]["field"] for error in answer["errors"]]
-        assert fields == ["value", "event_id", "occurred_at", "comment", "properties.n"]
+        assert fields == ["value", "event_id", "occurred_at"]
+        # What a vote can do without is no reason to lose it.
+        assert [event.get("comment") for event in page.app.events] == [None, "nul \ufffd", None]
+        assert page.app.events[2]["properties"] == {"n": str(2**80)}
+        metrics = page.app.client.get("/metrics").text
+        assert 'changed_total{field="comment"} 1.0' in metrics
+        assert 'changed_total{field="properties"} 1.0' in metrics
         assert answer["errors"][0]["event_id"] == sent[0]["event_id"]
         assert answer["errors"][0]["problems"][0]["allowed"] == ["up", "down", "retracted"]
 

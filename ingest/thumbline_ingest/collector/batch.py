@@ -36,6 +36,7 @@ class Batch:
         keys: number of object keys, as parsed.
         prints: fingerprint of what was sent, to tell a repeat from another event of the same id.
         rejections: index of a bad event -> why.
+        changed: index of an event that was changed so that it could be kept -> its fields that were.
     """
 
     size: int = 0
@@ -46,6 +47,7 @@ class Batch:
     keys: list[int] = field(default_factory=list)
     prints: list[int] = field(default_factory=list)
     rejections: dict[int, Rejection] = field(default_factory=dict)
+    changed: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def add(self, index: int, event: Event, keys: int, value: bytes, fingerprint: int) -> None:
         """Put a good event's record, and what is known of it, at the end of the lists."""
@@ -71,11 +73,13 @@ class Made(NamedTuple):
         event: the event as JSON, its fields all of the contract.
         extra: what is kept beside it.
         said: fingerprint of what it was made from.
+        changed: fields that were changed already so that it could be kept.
     """
 
     event: bytes
     extra: Mapping[str, Any]
     said: int
+    changed: frozenset[str] = frozenset()
 
 
 def _validate(raw: bytes) -> Event:
@@ -112,19 +116,24 @@ def read_batch(
     one_line = b"\n" not in body and b"\r" not in body
     nul = may_have_nul(body)
     for index, raw in enumerate(events):
+        kept = raw
         try:
             event = _validate(raw)
             keys = understood_keys(event)
             _look_where_needed(raw, nul)
         except (ValidationError, Suspicious) as error:
-            batch.rejections[index] = _rejection(raw, error)
-            continue
+            mended = strict.mend(raw)
+            if isinstance(mended, list):
+                batch.rejections[index] = _rejection(raw, error, mended)
+                continue
+            kept, event, batch.changed[index] = mended
+            keys = written_keys(raw)
         has_unknown = _has_unknown(event)
         if has_unknown and (problems := _banned(event, banned)):
             batch.rejections[index] = Rejection(problems, event.event_id, event.kind)
             continue
         plain = one_line and not has_unknown
-        value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
+        value = before + kept + after if plain else wrap(head, kept, unknown_fields(event))
         batch.add(index, event, keys, value, hash(raw))
     if batch.rejections or sum(batch.keys) != written_keys(body):
         _reject_repeated_keys(batch, events)
@@ -143,13 +152,20 @@ def read_made(events: Sequence[Made], project: str, received_at_ms: int) -> Batc
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
     for index, made in enumerate(events):
+        kept, changed = made.event, made.changed
         try:
             event = _validate(made.event)
             _look_where_needed(made.event, may_have_nul=True)
         except (ValidationError, Suspicious) as error:
-            batch.rejections[index] = _rejection(made.event, error)
-            continue
-        batch.add(index, event, 0, wrap(head, made.event, made.extra), made.said)
+            mended = strict.mend(made.event)
+            if isinstance(mended, list):
+                batch.rejections[index] = _rejection(made.event, error, mended)
+                continue
+            kept, event, more = mended
+            changed |= more
+        if changed:
+            batch.changed[index] = changed
+        batch.add(index, event, 0, wrap(head, kept, made.extra), made.said)
     return batch
 
 
@@ -167,9 +183,11 @@ def _look_where_needed(raw: bytes, may_have_nul: bool) -> None:
         raise Suspicious
 
 
-def _rejection(raw: bytes, error: ValidationError | Suspicious) -> Rejection:
+def _rejection(raw: bytes, error: ValidationError | Suspicious, known: list[Problem]) -> Rejection:
+    """Why an event is rejected; `known` is what was wrong with it beyond what can be mended."""
     # What is not strict JSON is named first: pydantic stops at it and can only say where, not in which field.
     problems, event_id = strict.problems_in(raw)
+    problems = known or problems
     if not problems and isinstance(error, ValidationError):
         problems = problems_of(error)
     return Rejection(problems or [Problem("", "is not plain JSON")], event_id, _kind(error))

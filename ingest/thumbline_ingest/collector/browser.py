@@ -133,7 +133,8 @@ class BrowserRoute:
         wait_s = 0.0
         held_back = 0
         for index, event in enumerate(sent.events):
-            vote = event if isinstance(event, Rejection) else self._votes.open(event, clock)
+            changed = sent.changed.get(index, frozenset())
+            vote = event if isinstance(event, Rejection) else self._votes.open(event, clock, changed)
             if isinstance(vote, Rejection):
                 verdicts[index] = "rejected"
                 rejections[index] = vote

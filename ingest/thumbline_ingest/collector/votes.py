@@ -82,20 +82,21 @@ class Votes:
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
 
-    def open(self, event: dict[str, Any], clock: PageClock) -> Vote | Rejection:
+    def open(self, event: dict[str, Any], clock: PageClock, changed: frozenset[str] = frozenset()) -> Vote | Rejection:
         """
         The event in one entry of a page's request, or why it is none.
 
         Args:
             event: the entry, as it was read; changed.
             clock: the page's.
+            changed: its fields that are not as they were written.
         """
         try:
-            return self._opened(event, clock)
+            return self._opened(event, clock, changed)
         except VoteRefused as refusal:
             return Rejection(refusal.problems, _own_id(event), _own_kind(event), refusal.project)
 
-    def _opened(self, event: dict[str, Any], clock: PageClock) -> Vote:
+    def _opened(self, event: dict[str, Any], clock: PageClock, changed: frozenset[str]) -> Vote:
         key_id, receipt = self._receipt(event.pop("receipt", None), clock)
         project = self._keys.project(key_id)
         if project is None:  # revoked within this very moment
@@ -116,7 +117,7 @@ class Votes:
         if isinstance(event.get("occurred_at"), str):
             event["occurred_at"] = clock.corrected(event["occurred_at"], receipt.issued_at)
         event |= _said_by(receipt)
-        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)}, said)
+        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)}, said, changed)
         return Vote(project, made, own_id, opinion)
 
     def _receipt(self, text: object, clock: PageClock) -> tuple[str, Receipt]:

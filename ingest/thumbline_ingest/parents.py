@@ -24,6 +24,7 @@ ENVIRONMENT_NAME: Final = "THUMBLINE_PARENT_PID"
 
 _PR_SET_PDEATHSIG: Final = 1
 _POLL_S: Final = 0.2
+_AGAIN_S: Final = 0.5
 # Above what a worker takes to answer what is under way (`CollectorSettings.stop_timeout_s`).
 _PATIENCE_S: Final = 12.0
 
@@ -42,7 +43,7 @@ def end_with(parent_pid: int, patience_s: float = _PATIENCE_S) -> None:
 
     Args:
         parent_pid: who started this process.
-        patience_s: seconds between the two signals.
+        patience_s: seconds until SIGKILL.
     """
     # The handler may be the parent's, inherited by a fork, which only wakes a loop that this process has not.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -53,8 +54,10 @@ def end_with(parent_pid: int, patience_s: float = _PATIENCE_S) -> None:
 
     def wait() -> None:
         gone()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(patience_s)
+        # Again and again: one that comes just before a server begins to wait for it is not seen.
+        for _ in range(round(patience_s / _AGAIN_S)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_AGAIN_S)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="thumbline-parent", daemon=True).start()

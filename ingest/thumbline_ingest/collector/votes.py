@@ -25,7 +25,7 @@ from thumbline_ingest.keys import KeyStore
 
 from . import strict
 from .batch import Made
-from .times import PageClock
+from .times import PageClock, PageClocks
 from .verdicts import Rejection
 
 FROM_RECEIPT: Final = frozenset({"target_type", "target_id", "rater", "conversation_id", "training_consent", "app"})
@@ -77,10 +77,12 @@ class Votes:
 
     Args:
         keys: the store.
+        clocks: of the pages.
     """
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, clocks: PageClocks) -> None:
         self._keys = keys
+        self._clocks = clocks
 
     def open(self, event: dict[str, Any], clock: PageClock, changed: frozenset[str] = frozenset()) -> Vote | Rejection:
         """
@@ -115,7 +117,10 @@ class Votes:
         if own_id is not None:
             event["event_id"] = landed_id(own_id, opinion, event["kind"])
         if isinstance(event.get("occurred_at"), str):
-            event["occurred_at"] = clock.corrected(event["occurred_at"], receipt.issued_at)
+            shift_ms = self._clocks.shift_ms(f"{project}\0{receipt.rater_id}", clock)
+            event["occurred_at"], order = clock.corrected(event["occurred_at"], receipt.issued_at, shift_ms)
+            if order is not None:
+                event["sequence"] = order
         event |= _said_by(receipt)
         made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)}, said, changed)
         return Vote(project, made, own_id, opinion)

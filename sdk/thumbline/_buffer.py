@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from ._native import RLock
 from .stats import Stats
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Buffer:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.wake_at = 1
         self.closed = False
         self._max_bytes = max_bytes

@@ -8,11 +8,12 @@ import zlib
 from collections import Counter, deque
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from ._buffer import NEVER, Buffer, Entry, Verdict
 from ._encode import Encoder, Item, TooLarge
 from ._log import QuietLog
+from ._native import allocate_lock, get_ident, is_patched_since, start_new_thread
 from ._signal import Signal
 from ._verdicts import Outcome, read_reply
 from .errors import InvalidEvent
@@ -77,8 +78,9 @@ class Sender:
             "Content-Encoding": "gzip",
         }
         self._signal = Signal()
-        self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
+        self._thread: threading.Thread | Literal["bare"] | None = None
+        self._start_lock = allocate_lock()
+        self._ident = 0  # of that thread
         self._taken: deque[Entry] = deque()  # from the queue, not yet encoded
         self._working: dict[int, Item] = {}  # encoded, without verdict, by sequence
         self._random = random.Random()  # not the module's, whose numbers may be the host's experiment
@@ -190,14 +192,32 @@ class Sender:
             return
         try:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="thumbline-sender", daemon=True)
-                self._thread.start()
+                self._begin_thread()
         except RuntimeError:  # the interpreter is ending; `close` delivers on its own thread then
             self._thread = None
         finally:
             self._start_lock.release()
 
+    def _begin_thread(self) -> None:
+        if is_patched_since():
+            # The locks of this client are the system's, so its thread must be one.
+            _log.warning("patched", "threads were patched after thumbline was imported: its own stay the system's")
+            self._thread = "bare"
+            start_new_thread(self._run, ())
+        else:
+            self._thread = threading.Thread(target=self._run_to_the_end, name="thumbline-sender", daemon=True)
+            self._thread.start()
+
+    def _run_to_the_end(self) -> None:
+        self._run()
+        if is_patched_since():
+            # `threading` would not know this thread any more, and say so on standard error: it stays and does nothing.
+            forever = allocate_lock()
+            forever.acquire()
+            forever.acquire()
+
     def _run(self) -> None:
+        self._ident = get_ident()
         try:
             while not self._halted and not (self.retiring and self._is_idle()):
                 self.step()
@@ -206,7 +226,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a dead thread is made anew by the next event
             _log.warning("thread", "the sender thread ended: %s", type(error).__name__)
         finally:
-            self._thread = None
+            self._thread, self._ident = None, 0
 
     @property
     def is_running(self) -> bool:
@@ -216,7 +236,7 @@ class Sender:
     @property
     def is_current(self) -> bool:
         """Whether the caller is that thread, as in `on_drop`."""
-        return self._thread is threading.current_thread()
+        return self._ident == get_ident()
 
     def step_here(self, max_wait_s: float) -> None:
         """Start the thread, or where that is too late, do one batch on the caller's."""

@@ -12,7 +12,7 @@ Ask something; then + or - votes on the last answer and 0 takes the vote back. A
 
 from __future__ import annotations
 
-import getpass
+import os
 import sys
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
@@ -34,7 +34,7 @@ client = wrap(OpenAI(), tl)  # with a model of your own, its checkpoint too: wra
 
 def main(model: str) -> None:
     """Talk until an empty line."""
-    user = getpass.getuser()
+    user = os.environ.get("USER", "me")  # who votes; of your product, the id of the user who has signed in
     # What is the same for all answers of this conversation; for one call alone, `create(..., thumbline={...})`.
     chat = with_fields(client, conversation_id=uuid4().hex, author=user)
     messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": "Be brief."}]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from ._native import RLock
 from .stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ._encode import Draft, Item
     from .stats import DropReason
@@ -32,7 +32,7 @@ class Buffer:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.wake_at = 1
         self.closed = False
         self._max_bytes = max_bytes
@@ -45,6 +45,7 @@ class Buffer:
         self._spooled = 0
         self._settled: Counter[Verdict] = Counter()
         self._dropped: Counter[DropReason] = Counter()
+        self._changed: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -115,6 +116,11 @@ class Buffer:
                 self._created += 1
             self._dropped[reason] += 1
 
+    def change(self, fields: Iterable[str]) -> None:
+        """An event is kept with these fields other than they were given."""
+        with self.lock:
+            self._changed.update(fields)
+
     def spool(self) -> None:
         """An event on its way is on disk only, from here on."""
         with self.lock:
@@ -167,4 +173,5 @@ class Buffer:
                 dropped={reason: count for reason, count in self._dropped.items() if count},
                 queued=len(self._queue) + self._in_flight,
                 spooled=self._spooled,
+                changed=dict(self._changed),
             )

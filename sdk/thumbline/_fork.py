@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Any
+
+from ._native import RLock
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 # to import too would otherwise wait for ever.
 _PATIENCE_S = 1.0
 
-_lock = threading.RLock()  # reentrant: a signal handler may record an event, or fork, in the middle of it
+_lock = RLock()  # reentrant: a signal handler may record an event, or fork, in the middle of it
 
 
 def in_one_piece() -> AbstractContextManager[Any]:
@@ -41,7 +42,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _lock
     # A new one: the owner of the old one may be a thread of the parent's.
-    _lock = threading.RLock()
+    _lock = RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -32,12 +32,27 @@ def guarded(fallback: _Fallback[R]) -> Callable[[_Method[P, R]], _Method[P, R]]:
             try:
                 return method(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - that is the promise
-                event_id = self._failed(error, kwargs.get("event_id"))  # raises with `debug`
+                # Methods have the names of the kinds.
+                event_id = self._failed(error, kwargs.get("event_id"), method.__name__)  # raises with `debug`
                 return fallback(event_id, args, kwargs)
 
         return call
 
     return decorate
+
+
+def minting(method: _Method[P, str]) -> _Method[P, str]:
+    """The same promise for a method that records nothing: logs what it raises and returns an empty text."""
+
+    @functools.wraps(method)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - that is the promise
+            self._not_minted(error)  # raises with `debug`
+            return ""
+
+    return call
 
 
 def harmless_id(event_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -64,10 +79,10 @@ def harmless_pair(event_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return Pair(own_id, order, None, _plain_id(kwargs.get("conversation_id")))
 
 
-def own_event_id(value: object) -> str:
-    """The event id for a host's own key, a fresh one where the key is none."""
+def own_event_id(value: object, kind: str) -> str:
+    """The event id for a host's own key and a kind of event, a fresh one where the key is none."""
     key = _plain_id(value)
-    return event_id_from(key) if key else uuid7()
+    return uuid7() if key is None else event_id_from(key, kind)
 
 
 def _plain_id(value: object) -> str | None:

@@ -16,7 +16,11 @@ class People:
     """Replaces raw user ids by pseudonyms, as one client does."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        pepper = settings.pepper.encode() if settings.pepper is not None else pepper_from_key(settings.key)
+        pepper = (
+            settings.pepper.encode("utf-8", "surrogatepass")
+            if settings.pepper is not None
+            else pepper_from_key(settings.key)
+        )
         self._pseudonym = Pseudonymizer(pepper)
 
     def rater(self, rater: object, field: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ from ._encode import Encoder, Item
 from ._log import QuietLog
 from ._sender import Sender
 from .errors import InvalidEvent
-from .settings import DEFAULT_SPOOL, ClientSettings, default_spool_directory
+from .settings import DEFAULT_SPOOL, ClientSettings, NoHome, default_spool_directory
 from .spool import FileSpool
 from .stats import Drop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ._buffer import Entry
     from ._encode import Draft
@@ -30,6 +31,9 @@ _log = QuietLog("client")
 
 _POLL_MIN_S = 0.001
 _POLL_MAX_S = 0.02
+# So long `flush` and `close` wait beyond their time for an `on_drop` that is under way: one that hangs must not
+# keep the host from ending.
+TELL_PATIENCE_S = 5.0
 _FULL = ""  # in place of a receipt
 
 
@@ -44,6 +48,12 @@ class Pipeline:
         on_drop: told of each event that is given up.
     """
 
+    _buffer: Buffer
+    _sender: Sender
+    _is_closed: bool
+    _is_finished: bool
+    _closer: int  # the thread that closes it
+
     def __init__(self, settings: ClientSettings, transport: Transport, clock: Clock, on_drop: OnDrop) -> None:
         self._settings = settings
         self._transport = transport
@@ -52,8 +62,7 @@ class Pipeline:
         self._encode = Encoder(settings)
         self._eager = settings.debug or settings.durable
         self._spool = _spool_of(settings)
-        self._is_closed = False
-        self._buffer, self._sender = self._new()
+        self._begin()
         _exit.register(self)
 
     def record(self, size: int, event_id: str, fields: dict[str, Any]) -> None:
@@ -111,7 +120,18 @@ class Pipeline:
         """Wait until everything recorded so far has its end; False when time ran out."""
         deadline_s = time.monotonic() + timeout_s
         with self.hurried():
-            return self._wait_for_delivery(self.mark(), deadline_s)
+            in_time = self._wait_for_delivery(self.mark(), deadline_s)
+        self._wait_until_told()
+        return in_time
+
+    @property
+    def has_told(self) -> bool:
+        """Whether `on_drop` knows all that `stats` counts."""
+        return self._sender.has_told
+
+    def _wait_until_told(self) -> None:
+        if not _poll(lambda: self.has_told, TELL_PATIENCE_S):
+            _log.warning("on_drop", "on_drop does not return; going on without it")
 
     def _wait_for_delivery(self, mark: int, deadline_s: float) -> bool:
         pause_s = _POLL_MIN_S
@@ -136,14 +156,18 @@ class Pipeline:
     def close(self, timeout_s: float) -> bool:
         """Deliver what is left within a time, spool the rest; False when there was a rest."""
         if self._is_closed:
-            return True
+            # Another thread may be in the middle of it; this one may be too, in `on_drop`.
+            is_mine = self._closer == threading.get_ident() or self._sender.is_current
+            return is_mine or _poll(lambda: self._is_finished, timeout_s)
         self._is_closed = True
+        self._closer = threading.get_ident()
         try:
             self.stop_intake()
             # A process that recorded nothing is not kept from ending.
             return not self._buffer.last_sequence or self.flush(timeout_s)
         finally:  # also on Ctrl-C: whoever is in a hurry must not lose events by it
             self._finish()
+            self._is_finished = True
 
     def retire(self) -> None:
         """Nobody records any more: end the thread when everything is delivered. Takes no lock."""
@@ -155,7 +179,12 @@ class Pipeline:
         """In the child: what is under way is the parent's."""
         if self._spool is not None:
             self._spool.after_fork()
+        self._begin()
+
+    def _begin(self) -> None:
         self._is_closed = False
+        self._is_finished = False
+        self._closer = 0
         self._buffer, self._sender = self._new()
 
     def _new(self) -> tuple[Buffer, Sender]:
@@ -205,6 +234,7 @@ class Pipeline:
         reason: DropReason = "unauthorized" if self._sender.unauthorized else "shutdown"
         for entry in [*self._sender.halt(), *self._buffer.take(NEVER, NEVER)]:
             self._encode_and_keep(entry, reason)
+        self._wait_until_told()
         try:
             if self._spool is not None:
                 self._spool.close()
@@ -241,6 +271,19 @@ class Pipeline:
             return None
 
 
+def _poll(is_done: Callable[[], bool], timeout_s: float) -> bool:
+    """Look again and again until something is done; False when time ran out."""
+    deadline_s = time.monotonic() + timeout_s
+    pause_s = _POLL_MIN_S
+    while not is_done():
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            return False
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(2 * pause_s, _POLL_MAX_S)
+    return True
+
+
 class Counted(InvalidEvent):
     """An invalid event that is in the books already."""
 
@@ -249,5 +292,11 @@ def _spool_of(settings: ClientSettings) -> Spool | None:
     spool = settings.spool
     if spool is None or hasattr(spool, "append"):
         return spool  # type: ignore[return-value]
-    directory = default_spool_directory(settings) if spool == DEFAULT_SPOOL else spool
+    try:
+        directory = default_spool_directory(settings) if spool == DEFAULT_SPOOL else spool
+    except NoHome:
+        _log.warning(
+            "home", "this user has no home directory, memory only: set THUMBLINE_SPOOL to a directory or to off"
+        )
+        return None
     return FileSpool(directory, max_bytes=settings.spool_max_bytes)

@@ -7,11 +7,13 @@ import threading
 import zlib
 from collections import Counter, deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from ._buffer import NEVER, Buffer, Entry, Verdict
 from ._encode import Encoder, Item, TooLarge
 from ._log import QuietLog
+from ._native import allocate_lock, get_ident, is_patched_since, start_new_thread
 from ._signal import Signal
 from ._verdicts import Outcome, read_reply
 from .errors import InvalidEvent
@@ -76,8 +78,9 @@ class Sender:
             "Content-Encoding": "gzip",
         }
         self._signal = Signal()
-        self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
+        self._thread: threading.Thread | Literal["bare"] | None = None
+        self._start_lock = allocate_lock()
+        self._ident = 0  # of that thread
         self._taken: deque[Entry] = deque()  # from the queue, not yet encoded
         self._working: dict[int, Item] = {}  # encoded, without verdict, by sequence
         self._random = random.Random()  # not the module's, whose numbers may be the host's experiment
@@ -87,7 +90,7 @@ class Sender:
         self._server_said_wait = False
         self._next_scan_s = 0.0
         self._waiters = 0
-        self._unreported = 0  # groups of events that are counted, with spool or `on_drop` still to be told
+        self._untold: Counter[int] = Counter()  # by thread: counted, with spool or `on_drop` still to be told
         self._halted = False
         self.retiring = False
         """Set when nobody will record any more: the thread ends once everything is delivered."""
@@ -128,7 +131,13 @@ class Sender:
             taken = self._taken[0][1] if self._taken else NEVER
             oldest = min(min(self._working, default=NEVER), taken, buffer.oldest_sequence)
             is_scanned = self._spool is None or self._next_scan_s > 0
-            return oldest > sequence and not buffer.spooled and not self._unreported and is_scanned
+            return oldest > sequence and not buffer.spooled and is_scanned and self.has_told
+
+    @property
+    def has_told(self) -> bool:
+        """Whether `on_drop` knows all that is counted, but for what the caller's own thread is about to tell it."""
+        with self._buffer.lock:
+            return self._untold.keys() <= {threading.get_ident()}
 
     def halt(self) -> list[Entry]:
         """Stop for good, without waiting for a request under way; returns what has no verdict."""
@@ -144,7 +153,7 @@ class Sender:
         if isinstance(entry, Item):
             return entry
         try:
-            data = self._encode(entry)
+            data, changed = self._encode(entry)
         except TooLarge as error:
             return Drop("too_large", entry[2], error.problems)
         except InvalidEvent as error:
@@ -152,15 +161,20 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - one event must not stop the others
             _log.warning("internal", "an event could not be encoded: %s", type(error).__name__)
             return Drop("internal", entry[2])
+        if changed:
+            self._buffer.change(changed)
+            names = ", ".join(sorted(changed))
+            _log.warning(f"changed {names}", "an event was changed so that it could be kept: %s", names)
         return Item(len(data) + _ITEM_OVERHEAD, entry[1], entry[2], data)
 
     def drop(self, drop: Drop, *, in_flight: bool = True) -> None:
         """Count, log and report an event that is given up."""
-        self._buffer.drop(drop.reason, in_flight=in_flight)
-        self.report(drop)
+        with self._buffer.lock:
+            self._buffer.drop(drop.reason, in_flight=in_flight)
+            self._begin_telling()
+        self._tell([drop])
 
-    def report(self, drop: Drop) -> None:
-        """Log and report an event that was counted as given up."""
+    def _tell_one(self, drop: Drop) -> None:
         # The message of a problem is the contract's or the server's, never a value that was sent.
         what = "; ".join(f"{p.field or 'event'}: {p.message}"[:200] for p in drop.problems[:3])
         subject = f"drop {drop.reason}"
@@ -178,14 +192,32 @@ class Sender:
             return
         try:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="thumbline-sender", daemon=True)
-                self._thread.start()
+                self._begin_thread()
         except RuntimeError:  # the interpreter is ending; `close` delivers on its own thread then
             self._thread = None
         finally:
             self._start_lock.release()
 
+    def _begin_thread(self) -> None:
+        if is_patched_since():
+            # The locks of this client are the system's, so its thread must be one.
+            _log.warning("patched", "threads were patched after thumbline was imported: its own stay the system's")
+            self._thread = "bare"
+            start_new_thread(self._run, ())
+        else:
+            self._thread = threading.Thread(target=self._run_to_the_end, name="thumbline-sender", daemon=True)
+            self._thread.start()
+
+    def _run_to_the_end(self) -> None:
+        self._run()
+        if is_patched_since():
+            # `threading` would not know this thread any more, and say so on standard error: it stays and does nothing.
+            forever = allocate_lock()
+            forever.acquire()
+            forever.acquire()
+
     def _run(self) -> None:
+        self._ident = get_ident()
         try:
             while not self._halted and not (self.retiring and self._is_idle()):
                 self.step()
@@ -194,7 +226,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a dead thread is made anew by the next event
             _log.warning("thread", "the sender thread ended: %s", type(error).__name__)
         finally:
-            self._thread = None
+            self._thread, self._ident = None, 0
 
     @property
     def is_running(self) -> bool:
@@ -204,7 +236,7 @@ class Sender:
     @property
     def is_current(self) -> bool:
         """Whether the caller is that thread, as in `on_drop`."""
-        return self._thread is threading.current_thread()
+        return self._ident == get_ident()
 
     def step_here(self, max_wait_s: float) -> None:
         """Start the thread, or where that is too late, do one batch on the caller's."""
@@ -299,8 +331,8 @@ class Sender:
                     self._working[encoded.sequence] = encoded
                     continue
                 self._buffer.drop(encoded.reason, in_flight=True)
-                self._unreported += 1
-            self._report([encoded])
+                self._begin_telling()
+            self._tell([encoded])
 
     def _deliver(self) -> None:
         groups = [self._next_group()]
@@ -373,16 +405,25 @@ class Sender:
                 else:
                     counts[cast("Verdict", verdict)] += 1
             self._buffer.settle(counts)
-            self._unreported += 1
-        self._settle_spool(receipts)
-        self._report(drops)
+            self._begin_telling()
+        self._tell(drops, receipts)
 
-    def _report(self, drops: list[Drop]) -> None:
-        # Whoever waited for the end of an event may count on `on_drop` having been told of it.
-        for drop in drops:
-            self.report(drop)
-        with self._buffer.lock:
-            self._unreported -= 1
+    def _begin_telling(self) -> None:
+        # In the same breath as counting: whoever sees the count waits until `_tell` is done.
+        self._untold[threading.get_ident()] += 1
+
+    def _tell(self, drops: list[Drop], receipts: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Log and report events that were counted as given up; `receipts` are for the spool."""
+        me = threading.get_ident()
+        try:
+            self._settle_spool(receipts)
+            for drop in drops:
+                self._tell_one(drop)
+        finally:
+            with self._buffer.lock:
+                self._untold[me] -= 1
+                if not self._untold[me]:
+                    del self._untold[me]
 
     def _settle_spool(self, receipts: Mapping[str, int]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from ._native import allocate_lock
 
 
 class Signal:
@@ -14,7 +14,7 @@ class Signal:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._lock.acquire()
 
     def set(self) -> None:

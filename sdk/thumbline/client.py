@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
-from ._guard import guarded, harmless_answer, harmless_id, harmless_pair, own_event_id
+from ._guard import guarded, harmless_answer, harmless_id, harmless_pair, minting, own_event_id
 from ._ids import event_id_from, uuid7
 from ._log import QuietLog
-from ._snapshot import snapshot
+from ._plain import LEFT_OUT, LeftOut, plain_text
+from ._snapshot import listed, snapshot
 from .clock import SystemClock
 from .errors import InvalidEvent, invalid
 from .handles import Answer, Conversation, Pair, answer_of, pair_of, plain_id, target_of
@@ -43,7 +45,7 @@ class Common(TypedDict, total=False):
     Keyword arguments that every method takes.
 
     Attributes:
-        event_id: the host's own key of the event; the same key is stored once. Drawn when left out.
+        event_id: the host's own key of the event: with the same kind it is stored once. Drawn when left out.
         occurred_at: when it happened, with a time zone; now when left out.
         conversation_id: the conversation; the handle's when left out.
         app: product; the client's setting when left out. The same for `surface`, `app_version`
@@ -85,7 +87,8 @@ class Client:
         transport: carries batches, in place of HTTP.
         clock: tells the time, in place of the machine's.
         on_drop: called for each event that is given up, on the thread where that is noticed; must be
-            quick. What it raises is swallowed.
+            quick. What it raises is swallowed. `flush` and `close` return only when it knows all that
+            `stats` counts.
         options: see `ClientSettings`.
 
     Raises:
@@ -174,11 +177,11 @@ class Client:
         parts = {"messages": messages, "response": response, "tools": tools, "sampling": sampling}
         for name, value in parts.items():
             if value is not None:
-                fields[name], taken = snapshot(value, name)
+                fields[name], taken = snapshot(listed(value))
                 size += taken
         _set(fields, policy=policy, latency_ms=latency_ms, finish_reason=_word(finish_reason), turn=turn, author=author)
         if parent is not None:
-            fields["parent_id"] = answer_of(parent, "parent_id")[0]
+            fields["parent_id"] = _or_left_out(lambda: answer_of(parent, "parent_id")[0])
         self._record(fields, size, None, common)
         return Answer(own_id, fields.get("conversation_id"), _text_of(fields.get("response")))
 
@@ -392,7 +395,7 @@ class Client:
         """
         target_id, conversation_id = answer_of(answer)
         response = {"role": "assistant", "content": response} if isinstance(response, str) else response
-        copied, size = snapshot(response, "response")
+        copied, size = snapshot(response)
         fields = {"kind": "edit", "target_id": target_id, "rater": rater, "response": copied}
         return self._opine(fields, None, comment, conversation_id, common, size)
 
@@ -437,9 +440,9 @@ class Client:
             "kind": "mark",
             "target_id": target_id,
             "rater": rater,
-            "start": start,
-            "end": end,
-            "text_sha256": _sha256(text),
+            "start": _in_plain_text(text, start),
+            "end": _in_plain_text(text, end),
+            "text_sha256": _sha256(plain_text(text)),
         }
         return self._opine(fields, tags, comment, conversation_id, common)
 
@@ -524,6 +527,7 @@ class Client:
 
     # -- the page's way in -----------------------------------------------------------------------------
 
+    @minting
     def receipt(
         self,
         target: TargetLike,
@@ -556,20 +560,12 @@ class Client:
         Returns:
             The receipt; empty when it could not be minted, which is logged (and raised with `debug=True`).
         """
-        try:
-            if self._minter is None:
-                from .receipts import Minter  # brings itsdangerous
+        if self._minter is None:
+            from .receipts import Minter  # brings itsdangerous
 
-                self._minter = Minter(self._settings, self._clock)
-            common = {"conversation_id": conversation_id, "app": app, "training_consent": training_consent}
-            return self._minter.mint(target, rater, kinds, expires_in_s, common)
-        except Exception as error:
-            if self._settings.debug:
-                raise
-            # The text of our own error names fields and never holds values; that of others may.
-            said = str(error) if isinstance(error, InvalidEvent) else type(error).__name__
-            _log.warning("receipt", "a receipt could not be minted: %s", said)
-            return ""
+            self._minter = Minter(self._settings, self._clock)
+        common = {"conversation_id": conversation_id, "app": app, "training_consent": training_consent}
+        return self._minter.mint(target, rater, kinds, expires_in_s, common)
 
     # -- delivery --------------------------------------------------------------------------------------
 
@@ -595,6 +591,8 @@ class Client:
         """Like `flush`, without blocking the event loop. Needs asyncio."""
         import asyncio  # slow to load, and whoever awaits has it
 
+        from ._pipeline import TELL_PATIENCE_S
+
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout
         pause_s = 0.001
@@ -603,10 +601,15 @@ class Client:
             while not self._pipeline.is_delivered(mark):
                 left_s = deadline_s - loop.time()
                 if left_s <= 0:
-                    return False
+                    break
                 await asyncio.sleep(min(pause_s, left_s))
                 pause_s = min(2 * pause_s, 0.05)
-        return True
+            in_time = self._pipeline.is_delivered(mark)
+        for _ in range(round(TELL_PATIENCE_S / 0.01)):
+            if self._pipeline.has_told:
+                break
+            await asyncio.sleep(0.01)
+        return in_time
 
     def close(self, timeout: float | None = None) -> bool:
         """
@@ -644,12 +647,11 @@ class Client:
     ) -> str:
         size += _BASE_SIZE
         if tags is not None:
-            # A lone text is left for the contract to refuse: as a list it would be its letters.
-            fields["tags"] = tags = tags if isinstance(tags, str) else [*tags]
-            size += 100 * len(tags)
+            fields["tags"] = kept = _tags(tags)
+            size += 100 * len(kept) if type(kept) is list else _BASE_SIZE
         if comment is not None:
-            fields["comment"] = comment
-            size += len(comment)
+            fields["comment"], taken = (comment, len(comment)) if type(comment) is str else snapshot(comment)
+            size += taken
         return self._record(fields, size, conversation_id, common)
 
     def _record(self, fields: dict[str, Any], size: int, conversation_id: str | None, common: Mapping[str, Any]) -> str:
@@ -664,11 +666,19 @@ class Client:
         self._pipeline.record(size, event_id, fields)
         return event_id
 
-    def _failed(self, error: Exception, own_key: object) -> str:
+    def _not_minted(self, error: Exception) -> None:
+        """Log why there is no receipt; raises with `debug`."""
+        if self._settings.debug:
+            raise error
+        # The text of our own error names fields and never holds values; that of others may.
+        said = str(error) if isinstance(error, InvalidEvent) else type(error).__name__
+        _log.warning("receipt", "a receipt could not be minted: %s", said)
+
+    def _failed(self, error: Exception, own_key: object, kind: str) -> str:
         """Count an event whose call failed, and return the id it would have had; raises with `debug`."""
         from ._pipeline import Counted
 
-        event_id = own_event_id(own_key)
+        event_id = own_event_id(own_key, kind)
         if not isinstance(error, Counted):
             # A wrong argument is the host's mistake, anything else is ours.
             is_theirs = isinstance(error, InvalidEvent | TypeError | ValueError | AttributeError)
@@ -689,11 +699,11 @@ def _add_common(fields: dict[str, Any], common: Mapping[str, Any]) -> tuple[str 
         if value is None:
             continue
         if name == "event_id":
-            event_id = event_id_from(plain_id(value, "event_id"))
+            event_id = event_id_from(plain_id(value, "event_id"), fields["kind"])
         elif name == "properties":
-            fields[name], size = snapshot(value, name)
+            fields[name], size = snapshot(value)
         elif name == "conversation_id":
-            fields[name] = plain_id(value, name)
+            fields[name] = value if type(value) is str else _or_left_out(functools.partial(plain_id, value, name))
         else:
             fields[name] = value
     return event_id, size
@@ -702,6 +712,23 @@ def _add_common(fields: dict[str, Any], common: Mapping[str, Any]) -> tuple[str 
 def _word(value: Any) -> str | None:
     # APIs give it as a text or as a member of an enum.
     return value if value is None or isinstance(value, str) else str(getattr(value, "name", value))
+
+
+def _or_left_out(get: Callable[[], str]) -> str | LeftOut:
+    """An id that an event can do without; the mark of what is left out where it is none."""
+    try:
+        return get()
+    except InvalidEvent:
+        return LEFT_OUT
+
+
+def _tags(tags: Any) -> Any:
+    if isinstance(tags, str):  # as a list it would be its letters
+        return tags
+    try:
+        return [*tags]
+    except Exception:  # noqa: BLE001 - no list, or one of the host's that fails
+        return snapshot(tags)[0]
 
 
 def _set(fields: dict[str, Any], **values: Any) -> None:
@@ -729,6 +756,11 @@ def _sha256(text: str) -> str:
     import hashlib  # OpenSSL takes longer to load than the rest of the client
 
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_plain_text(text: str, place: int) -> int:
+    """Where a place in text is once the text is plain: two halves may have become one character."""
+    return len(plain_text(text[:place])) if isinstance(place, int) and 0 <= place <= len(text) else place
 
 
 def _ignore(drop: Drop) -> None:

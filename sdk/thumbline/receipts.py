@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import limits
 from ._people import People
+from ._plain import plain_text
 from .errors import invalid
 from .handles import Pair, plain_id, target_of
 
@@ -159,6 +160,7 @@ class Minter:
         own_conversation = common.get("conversation_id")
         if own_conversation is not None:
             conversation_id = plain_id(own_conversation, "conversation_id")
+        app = common.get("app") or self._settings.app
         order, probability = _shown(target)
         claims = {
             "t": kind,
@@ -172,9 +174,9 @@ class Minter:
             "o": order,
             "p": probability,
             "w": known.get("wrote_prompt"),
-            "c": None if kind == "conversation" else conversation_id,
+            "c": None if kind == "conversation" or conversation_id is None else plain_text(conversation_id),
             "g": _consent(common.get("training_consent") or self._settings.training_consent),
-            "a": common.get("app") or self._settings.app,
+            "a": plain_text(app) if isinstance(app, str) else app,
         }
         claims.update({name: value for name, value in optional.items() if value is not None})
         text = self._head + _base64(_encode(claims).encode())
@@ -306,7 +308,7 @@ def _kinds(kinds: Iterable[str] | None, target_type: str) -> tuple[str, ...]:
 def _id(value: str, field: str) -> str:
     if not 0 < len(value) <= limits.MAX_ID_LENGTH:
         raise invalid(field, f"must have 1 to {limits.MAX_ID_LENGTH} characters")
-    return value
+    return plain_text(value)  # as events of the back end have it
 
 
 def _consent(value: object) -> object:

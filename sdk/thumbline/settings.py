@@ -39,7 +39,7 @@ class ClientSettings:
         spool: directory for what could not be delivered, `"default"`, or None for memory only.
         spool_max_bytes: cap of that directory.
         durable: write each event to the spool before its call returns.
-        debug: check events on the caller's thread and raise what is wrong.
+        debug: check events on the caller's thread and raise what would lose one.
         max_queue_bytes: cap of the memory queue; a little over what the events take up.
         max_batch_events: events in a request; below the collector's `limits.MAX_BATCH_EVENTS`.
         max_batch_bytes: JSON in a request, except where one event alone is larger; below the collector's
@@ -145,13 +145,29 @@ def resolve(
 
 
 def default_spool_directory(settings: ClientSettings, environ: Mapping[str, str] = os.environ) -> Path:
-    """The per-user directory for one URL and key: events must not be sent with another one's key."""
+    """
+    The per-user directory for one URL and key: events must not be sent with another one's key.
+
+    Raises:
+        NoHome: the user has no home, as in many containers, and `XDG_STATE_HOME` names no other place.
+    """
     import hashlib  # OpenSSL takes longer to load than the rest of the client
 
     state = environ.get("XDG_STATE_HOME")
-    base = Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state"
+    base = Path(state) if state and Path(state).is_absolute() else _home() / ".local" / "state"
     name = hashlib.sha256(f"{settings.url}\0{settings.key}".encode()).hexdigest()[:16]
     return base / "thumbline" / "spool" / name
+
+
+class NoHome(Exception):
+    """Nothing says where the user's files belong."""
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except (RuntimeError, KeyError, OSError) as error:  # no HOME, and a user id that nobody knows
+        raise NoHome from error
 
 
 def _from_environ(name: str, text: str, values: dict[str, Any]) -> None:

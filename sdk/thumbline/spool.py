@@ -9,7 +9,6 @@ its events and delete it. Sending an event twice is harmless: the server knows i
 from __future__ import annotations
 
 import os
-import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ._ids import uuid7
+from ._native import RLock
 
 try:
     import fcntl
@@ -183,7 +183,7 @@ class FileSpool:
 
     def _begin(self) -> None:
         # Reentrant: a finalizer that records an event may run on a thread that is in here.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._segments: dict[str, _Segment] = {}
         self._current: dict[bool, _Segment] = {}  # by `held`
         self._waiting: list[_Segment] = []  # sealed, its events in nobody's memory
@@ -340,7 +340,7 @@ class MemorySpool:
                 kept.held, kept.foreign = False, True
 
     def _begin(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._kept: dict[str, _Kept] = {}
 
 

@@ -73,6 +73,8 @@ class Stats:
         dropped: given up, by reason.
         queued: in memory, on the way.
         spooled: on disk only, waiting.
+        changed: events of which a field is not as it was given, by field: written in a plain form, cut, or left out.
+            These are not lost, and are counted above as well.
     """
 
     created: int = 0
@@ -83,6 +85,7 @@ class Stats:
     dropped: Mapping[DropReason, int] = field(default_factory=dict)
     queued: int = 0
     spooled: int = 0
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accounted(self) -> int:

@@ -77,12 +77,11 @@ class RecordingTransport:
         self.is_closed = True
 
     def _settle(self, batch: list[dict[str, Any]], verdicts: Sequence[str] | None) -> Reply:
-        told = [
-            verdict if verdict != "accepted" or event["event_id"] not in self.accepted else "duplicate"
-            for event, verdict in zip(batch, verdicts or ["accepted"] * len(batch), strict=True)
-        ]
-        for event, verdict in zip(batch, told, strict=True):
-            if verdict == "accepted":
+        told: list[str] = []
+        for event, verdict in zip(batch, verdicts or ["accepted"] * len(batch), strict=True):
+            is_repeat = verdict == "accepted" and event["event_id"] in self.accepted
+            told.append("duplicate" if is_repeat else verdict)
+            if told[-1] == "accepted":
                 self.accepted[event["event_id"]] = event
         return Reply(200, {}, json.dumps({"verdicts": told}).encode())
 

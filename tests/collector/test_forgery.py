@@ -401,10 +401,16 @@ class TestUnicode:
         refused(site, receipt.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")))
 
     def test_lone_surrogate(self, site: Site, receipt: str, target: str) -> None:
-        """Costs its event, not its neighbour."""
-        answered = site.send(vote(receipt + "\ud800"), vote(receipt, comment="half \ud83d"), vote(receipt))
-        assert answered.verdicts == ["rejected", "rejected", "accepted"]
-        assert answered.body["errors"][1]["problems"][0]["field"] == "comment"
+        """In the receipt it costs its event, in text it is replaced; the neighbour keeps its own."""
+        sent = [
+            vote(receipt + "\ud800"),
+            vote(receipt, comment="half \ud83d, nul \0"),
+            vote(receipt, comment="x" * 20_000),
+        ]
+        answered = site.send(*sent, vote(receipt))
+        assert answered.verdicts == ["rejected", "accepted", "accepted", "accepted"]
+        comments = [event.get("comment") for event in site.landed(target)]
+        assert comments == ["half \ufffd, nul \ufffd", "x" * 9_999 + "…", None]
 
     @pytest.mark.parametrize(
         "name", ["ｔarget_id", "Target_Id", "TARGET_ID", "target\u200b_id", "tаrget_id", "target_id "]

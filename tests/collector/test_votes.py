@@ -12,8 +12,11 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.collector.helpers import App, Server
 from tests.collector.pages import ORIGIN, Site, backend, instant, parts, vote
@@ -23,7 +26,7 @@ from thumbline_ingest.collector.addresses import Addresses
 from thumbline_ingest.collector.allowance import Allowance
 from thumbline_ingest.collector.origins import Origins
 from thumbline_ingest.collector.settings import CollectorSettings
-from thumbline_ingest.collector.times import PageClock
+from thumbline_ingest.collector.times import Corrected, PageClock, PageClocks
 from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import SqliteLog
 from thumbline_ingest.log.base import Appended, LogUnavailable
@@ -67,6 +70,18 @@ class Page:
 
     def receipt(self, target: Any = "answer-1", rater: Any = "mia", **options: Any) -> str:
         return self.tl.receipt(target, rater=rater, **options)
+
+    def minted(self, rater: str, at_s: float) -> str:
+        """A receipt that was minted then."""
+        with backend(self.app.key, at_s) as tl:
+            return tl.receipt("answer-1", rater=rater)
+
+    def at(self, now_ms: int, votes: list[Any], sent_ms: int) -> None:
+        """Send when the collector's clock shows this, and the page's that."""
+        with mock.patch("time.time", return_value=now_ms / 1000):
+            body = {"events": votes, "sent_at": iso(sent_ms)}
+            verdicts = self.post(body).json["verdicts"]
+        assert verdicts == ["accepted"] * len(votes)
 
 
 @pytest.fixture
@@ -170,9 +185,15 @@ class TestWhatComesIn:
 
         answer = page.send(*sent).json
 
-        assert answer["verdicts"] == ["rejected", "accepted", *4 * ["rejected"]]
+        assert answer["verdicts"] == ["rejected", "accepted", "rejected", "rejected", "accepted", "accepted"]
         fields = [error["problems"][0]["field"] for error in answer["errors"]]
-        assert fields == ["value", "event_id", "occurred_at", "comment", "properties.n"]
+        assert fields == ["value", "event_id", "occurred_at"]
+        # What a vote can do without is no reason to lose it.
+        assert [event.get("comment") for event in page.app.events] == [None, "nul \ufffd", None]
+        assert page.app.events[2]["properties"] == {"n": str(2**80)}
+        metrics = page.app.client.get("/metrics").text
+        assert 'changed_total{field="comment"} 1.0' in metrics
+        assert 'changed_total{field="properties"} 1.0' in metrics
         assert answer["errors"][0]["event_id"] == sent[0]["event_id"]
         assert answer["errors"][0]["problems"][0]["allowed"] == ["up", "down", "retracted"]
 
@@ -197,6 +218,16 @@ class TestWhatComesIn:
         assert page.send(event).json["verdicts"] == ["duplicate"]
         assert page.send(event | {"receipt": page.receipt(expires_in_s=60)}).json["verdicts"] == ["duplicate"]
         assert len(page.app.events) == 1
+
+    def test_one_own_id_for_two_kinds(self, page: Page) -> None:
+        """Two kinds with one id of the page's are two events; other content under one id is no repeat."""
+        own, receipt = uuid7(), page.receipt()
+        answer = page.send(vote(receipt, event_id=own), vote(receipt, "signal", event_id=own)).json
+        assert answer["verdicts"] == ["accepted", "accepted"]
+        assert len({event["event_id"] for event in page.app.events}) == 2
+
+        assert page.send(vote(receipt, event_id=own, value="down")).json["verdicts"] == ["accepted"]
+        assert [event.get("value") for event in page.app.events] == ["up", None, "down"]
 
     def test_ids_keep_their_time(self, page: Page) -> None:
         """A UUIDv7 lands as one of the same millisecond, so that looking for repeats stays cheap; others become UUIDv8."""
@@ -476,12 +507,13 @@ class TestTime:
     def corrected(self, occurred_ms: float, sent_ms: float | None = None) -> float:
         """Seconds from now."""
         clock = PageClock.of(None if sent_ms is None else iso(NOW_MS + sent_ms), NOW_MS)
-        got = clock.corrected(iso(NOW_MS + occurred_ms), self.ISSUED_S)
+        got = clock.corrected(iso(NOW_MS + occurred_ms), self.ISSUED_S, clock.shift_ms).text
         return (datetime.fromisoformat(got.replace("Z", "+00:00")).timestamp() * 1000 - NOW_MS) / 1000
 
     def test_a_good_clock_is_left_alone(self) -> None:
         text = "2026-11-24T11:59:30.123456789+00:00"
-        assert PageClock.of(iso(NOW_MS - 2_000), NOW_MS).corrected(text, self.ISSUED_S) == text
+        clock = PageClock.of(iso(NOW_MS - 2_000), NOW_MS)
+        assert clock.corrected(text, self.ISSUED_S, clock.shift_ms) == Corrected(text)
 
     @pytest.mark.parametrize("hours", [-100, -1, 1, 13, 24 * 365])
     def test_a_wrong_clock_is_corrected(self, hours: float) -> None:
@@ -494,6 +526,53 @@ class TestTime:
         up = self.corrected(3_600_000, sent_ms=3_600_000 - 2_500)
         retracted = self.corrected(3_600_300, sent_ms=3_600_000 - 10)
         assert up < retracted
+
+    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        # Also where the way of a request decides between one minute and the next.
+        off_ms=st.integers(-7_300_000, 7_300_000) | st.integers(-130, 130).map(lambda halves: halves * 30_000 - 10_000),
+        votes=st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 20_000)), min_size=2, max_size=6),
+        receipts_new=st.booleans(),
+        together=st.booleans(),
+    )
+    def test_votes_of_one_page_keep_their_order(
+        self,
+        make_app: Callable[..., App],
+        off_ms: int,
+        votes: list[tuple[int, int]],
+        receipts_new: bool,
+        together: bool,
+    ) -> None:
+        """Whatever its clock shows and however long each request takes: the later one sorts later."""
+        page = Page(make_app(votes_per_address=0, votes_per_receipt=0))
+        rater = uuid7()
+        made_ms = NOW_MS
+        sent = []
+        for place, (pause_ms, way_ms) in enumerate(votes):
+            made_ms += pause_ms
+            receipt = page.minted(rater, (made_ms if receipts_new else NOW_MS) // 1000 - 5)
+            event = vote(receipt, "thumb", value="up", occurred_at=iso(made_ms - off_ms), comment=str(place))
+            sent.append((event, made_ms - off_ms, made_ms + way_ms))
+        if together:
+            page.at(max(arrived for *_, arrived in sent), [event for event, *_ in sent], sent[-1][1])
+        else:
+            for event, page_ms, arrived_ms in sent:
+                page.at(arrived_ms, [event], page_ms)
+
+        landed = sorted(page.app.events, key=lambda e: (e["occurred_at"], e.get("sequence", 0), e["event_id"]))
+        wanted = [str(place) for place in range(len(votes))]
+        if all(pause for pause, _ in votes[1:]):
+            assert [event["comment"] for event in landed] == wanted
+        assert len(landed) == len(votes)
+
+    def test_workers_know_the_same_of_a_clock(self, tmp_path: Path) -> None:
+        """The first request decides, whichever worker took it; a clock that was set is decided anew."""
+        one, other = PageClocks(tmp_path / "clocks"), PageClocks(tmp_path / "clocks")
+        assert one.shift_ms("demo\0mia", PageClock(NOW_MS, 90_100)) == 120_000
+        assert other.shift_ms("demo\0mia", PageClock(NOW_MS, 89_900)) == 120_000
+        assert other.shift_ms("demo\0joe", PageClock(NOW_MS, 89_900)) == 60_000
+        assert other.shift_ms("demo\0mia", PageClock(NOW_MS, 500)) == 0
+        assert one.shift_ms("demo\0mia", PageClock(NOW_MS, 59_000)) == 0
 
     def test_without_sent_at_it_is_bounded(self) -> None:
         assert self.corrected(3_600_000) == 60
@@ -510,7 +589,7 @@ class TestTime:
         "text", ["", "yesterday", "2026-11-24", "2026-11-24T10:00:00", "2026-02-30T10:00:00Z", "2026-11-24T10:00:00Z\n"]
     )
     def test_what_is_no_time_is_left_for_the_contract(self, text: str) -> None:
-        assert PageClock(NOW_MS).corrected(text, self.ISSUED_S) == text
+        assert PageClock(NOW_MS).corrected(text, self.ISSUED_S, 0) == Corrected(text)
         assert PageClock.of(text, NOW_MS) == PageClock(NOW_MS)
 
     def test_on_a_real_server(self, site: Site) -> None:

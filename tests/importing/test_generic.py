@@ -97,7 +97,6 @@ def test_forms_of_a_pair(tmp_path: Path, record: dict[str, Any], prompt: list[di
             "outcome: must be one of winner, tie, both_bad, skip; the winner is the chosen one",
         ),
         (PAIR | {"chosen": [1]}, "chosen.*: must be a message: role and content"),
-        (PAIR | {"strength": 5}, "pick scale: must be set if and only if strength is"),
         (PAIR | {"prompt": chat("a")[0] | {"role": "robot"}}, None),
         (PAIR | {"occurred_at": "yesterday"}, None),
     ],
@@ -108,6 +107,13 @@ def test_a_pair_that_cannot_be_taken_says_why(tmp_path: Path, record: dict[str, 
     if why is not None:
         assert taken.reasons == {why: 1}
     assert next(iter(taken.report.reasons.values())).examples == ["votes.jsonl:1"]
+
+
+def test_a_strength_without_its_scale_costs_no_pick(tmp_path: Path) -> None:
+    """It says nothing and is left out, which the report says."""
+    taken = take(lines(tmp_path, PAIR | {"strength": 5}), "pairs")
+    assert "strength" not in taken.one("pick")
+    assert taken.report.changed == {"pick strength": 1}
 
 
 def test_ties_strengths_margins_models_raters_and_times_are_kept(tmp_path: Path) -> None:

@@ -120,14 +120,14 @@ def test_one_answer_id_for_two_texts_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_a_refused_record_brought_first_is_still_written_by_the_next(tmp_path: Path) -> None:
-    bad = PAIR | {"comment": "x" * 20_000}
-    taken = take(lines(tmp_path, bad, PAIR), "pairs")
+    bad = PAIR | {"rater": "x" * 300}
+    taken = take(lines(tmp_path, bad, PAIR), "pairs", rater_kind="model")
     assert (taken.report.taken, taken.report.refused) == (1, 1)
     assert len(taken.of("completion")) == 2
 
 
 def test_a_refused_record_leaves_nothing_behind(tmp_path: Path) -> None:
-    assert take(lines(tmp_path, PAIR | {"comment": "x" * 20_000}), "pairs").events == []
+    assert take(lines(tmp_path, PAIR | {"rater": "x" * 300}), "pairs", rater_kind="model").events == []
 
 
 def test_raters_that_are_models_keep_their_names(tmp_path: Path) -> None:

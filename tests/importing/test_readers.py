@@ -79,15 +79,6 @@ def test_parquet_rows_are_numbered_over_row_groups(tmp_path: Path) -> None:
         (b"[1]", "record: must be an object"),
         (b'"text"', "record: must be an object"),
         (b"[" * 100_000 + b"]" * 100_000, "record: is nested too deep"),
-        (
-            b'{"prompt": "q \\ud800", "answer": "a", "label": 1}',
-            "completion messages.*.content: contains a lone surrogate",
-        ),
-        (b'{"prompt": "q \\u0000", "answer": "a", "label": 1}', "completion messages.*.content: contains a NUL"),
-        (
-            b'{"prompt": [{"role": "user", "content": "q", "w": NaN}], "answer": "a", "label": 1}',
-            "completion messages.*.w: must be a finite number",
-        ),
         (b'{"prompt": "q", "answer": "a", "label": NaN}', "label: is no label"),
         (b'{"prompt": "q", "answer": "' + b"x" * 1_000_000 + b'", "label": 1}', "completion event: is larger than"),
         (b'{"prompt": "q", "answer": "a", "label": 1, "id": 1' + b"0" * 5_000 + b"}", "record: is not valid JSON"),
@@ -107,6 +98,27 @@ def test_one_bad_record_costs_no_other(tmp_path: Path, bad: bytes, why: str, for
     ((found, reason),) = taken.report.reasons.items()
     assert found.startswith(why)
     assert reason.examples == [f"{path.name}:2"]
+
+
+def test_text_that_no_database_can_hold_costs_no_record(tmp_path: Path) -> None:
+    """It is replaced, cut or left out, and the report says in which fields."""
+    path = tmp_path / "votes.jsonl"
+    path.write_bytes(
+        b"\n".join(
+            [
+                b'{"prompt": "q \\ud800", "answer": "a", "label": 1, "comment": "' + b"x" * 20_000 + b'"}',
+                b'{"prompt": "q \\u0000", "answer": "a", "label": 1}',
+                b'{"prompt": [{"role": "user", "content": "q", "w": NaN}], "answer": "a", "label": 1}',
+            ]
+        )
+    )
+    taken = take(path, "thumbs")
+    assert (taken.report.taken, taken.report.refused) == (3, 0)
+    assert [one["messages"] for one in taken.of("completion")] == [
+        [{"role": "user", "content": text}] for text in ("q \ufffd", "q \ufffd", "q")
+    ]
+    assert taken.report.changed == {"completion messages": 3, "thumb comment": 1}
+    assert "fields were changed so that they could be kept: completion messages 3, thumb comment 1" in str(taken.report)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +156,12 @@ def test_csv_rows_of_another_width_bad_bytes_and_quotes(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_bytes(b"prompt,answer,label\nq,a,1\nq,a\nq,a,1,2\nq\xff,a,1\nq,b,down\n")
     taken = take(path, "thumbs")
-    assert [thumb["value"] for thumb in taken.of("thumb")] == ["up", "down"]
+    assert [thumb["value"] for thumb in taken.of("thumb")] == ["up", "up", "down"]
     assert taken.reasons == {
         "record: has 2 cells, but there are 3 columns": 1,
         "record: has 4 cells, but there are 3 columns": 1,
-        "completion messages.*.content: is not valid UTF-8": 1,
     }
+    assert taken.report.changed == {"completion messages": 1}
 
 
 @pytest.mark.parametrize("name", ["votes.csv", "votes.parquet"])
@@ -195,14 +207,15 @@ def test_a_file_that_is_nothing_known_says_so(tmp_path: Path, name: str, content
         take(path, "thumbs")
 
 
-def test_types_that_json_has_not_cost_their_record_only(tmp_path: Path) -> None:
+def test_types_that_json_has_not_get_their_plain_form_beside_the_text(tmp_path: Path) -> None:
     path = tmp_path / "votes.parquet"
     rows = [{"prompt": b"q", "answer": "a", "label": 1}, {"prompt": b"r", "answer": "a", "label": 1}]
     pq.write_table(pa.Table.from_pylist(rows), path)
     assert take(path, "thumbs").reasons == {"prompt: must be text or a list of messages": 2}
     messages = [{"role": "user", "content": "q", "image": b"png"}]
     pq.write_table(pa.Table.from_pylist([{"prompt": messages, "answer": "a", "label": 1}]), path)
-    assert take(path, "thumbs").reasons == {"record: holds a value of type bytes, which JSON has not": 1}
+    [answer] = take(path, "thumbs").of("completion")
+    assert answer["messages"] == [{"role": "user", "content": "q", "image": "png"}]
 
 
 _JSON = st.recursive(

@@ -437,6 +437,69 @@ def test_on_drop_may_fail(make_client):
     assert (client.stats().accepted, client.stats().dropped) == (1, {"invalid": 1})
 
 
+@pytest.mark.parametrize("end", ["flush", "close"])
+@pytest.mark.parametrize("where", ["sender", "caller"])
+def test_flush_and_close_return_when_on_drop_knows_all_that_is_counted(server, make_client, end, where):
+    """Also where their time is up, and where another thread of the host's is the one that tells it."""
+    began, may_end, told = threading.Event(), threading.Event(), []
+
+    def slow(drop):
+        began.set()
+        may_end.wait(5)
+        told.append(drop)
+
+    client = make_client(on_drop=slow)
+    server.script = [lambda batch: (200, {}, b'{"verdicts": ["rejected"]}')]
+    answer = "a" if where == "sender" else object()
+    calls = threading.Thread(target=lambda: client.thumb(answer, "up", rater="u"))
+    calls.start()
+    assert began.wait(5)
+    counted = client.stats()
+    assert counted.rejected + sum(counted.dropped.values()) == 1
+
+    threading.Timer(0.2, may_end.set).start()
+    getattr(client, end)(0.0)
+
+    assert len(told) == 1
+    calls.join()
+
+
+def test_a_second_close_waits_for_the_first(server, make_client):
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow(batch):
+        began.set()
+        may_end.wait(5)
+        return 200, {}, b'{"verdicts": ["accepted"]}'
+
+    client = make_client()
+    server.script = [slow]
+    client.thumb("a", "up", rater="u")
+    first = threading.Thread(target=client.close, args=(5,))
+    first.start()
+    assert began.wait(5)
+
+    threading.Timer(0.2, may_end.set).start()
+    assert client.close(5)
+
+    assert thumbline.Stats(created=1, accepted=1) == client.stats()
+    first.join()
+
+
+def test_flush_in_on_drop_does_not_wait_for_itself(make_client):
+    seen = []
+
+    def flush(drop):
+        start = time.monotonic()
+        seen.append(client.flush(5))
+        assert time.monotonic() - start < 4
+
+    client = make_client(on_drop=flush)
+    client.thumb(object(), "up", rater="u")
+
+    assert seen == [True]
+
+
 def test_close_from_on_drop_does_not_wait_for_itself(make_client):
     """The sender's own thread cannot wait for the sender."""
     took = []

@@ -55,7 +55,7 @@ def test_the_same_id_lands_once_within_a_batch_and_over_batches(land, query) -> 
     "own", ["import/row-1", "0192f0c1-5a3e-7c44-9b1e-0a4b8d2f6e11"], ids=["hashed id", "id that is years old"]
 )
 def test_an_id_from_outside_the_recent_window_is_still_found(land, query, own: str) -> None:
-    late = thumb("a", "up", event_id=event_id_from(own))
+    late = thumb("a", "up", event_id=event_id_from(own, "thumb"))
     land([late])
     land([thumb(f"t{i}", "up") for i in range(50)])
     assert land([late, thumb("new", "up")]).counts[0] == Counts(2, 1, 1, 0)

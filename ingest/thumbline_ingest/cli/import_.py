@@ -133,6 +133,7 @@ def collectors_check(project: str) -> Check:
         project: what they are written to.
     """
     from thumbline_ingest.collector.batch import prepare, read_batch
+    from thumbline_ingest.importing.run import Checked
 
     prepare()
 
@@ -142,7 +143,7 @@ def collectors_check(project: str) -> Check:
         for index, rejection in batch.rejections.items():
             verdicts[index] = str(rejection.problems[0])
         for index, record in zip(batch.indexes, batch.records, strict=True):
-            verdicts[index] = record
+            verdicts[index] = Checked(record, batch.changed.get(index, frozenset()))
         return verdicts
 
     return check

@@ -10,6 +10,7 @@ import click
 
 from thumbline._version import __version__
 from thumbline_ingest.log import LogMisconfigured, LogUnavailable
+from thumbline_ingest.parents import end_with_parent_of_environment
 from thumbline_warehouse.errors import WarehouseError
 
 from . import export, import_, inspect, keys, run, sample, statuspage, topic, up
@@ -45,6 +46,7 @@ def main(context: click.Context, /, verbose: bool, **flags: Any) -> None:
 
     Settings come from flags, then THUMBLINE_* variables, then thumbline.toml in the home folder.
     """
+    end_with_parent_of_environment()
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

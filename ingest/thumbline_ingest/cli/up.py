@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from thumbline_ingest.keys import KeyStore
+from thumbline_ingest.parents import ENVIRONMENT_NAME, ask_for_sigterm
 from thumbline_ingest.ports import PortInUse, ensure_free, free_port
 from thumbline_ingest.statuspage.settings import NotSafe
 
@@ -30,7 +30,6 @@ from .statuspage import page_settings
 _HOPELESS: Final = 2
 _STOP_TIMEOUT_S: Final = 15.0
 _STATUS_INTERVAL_S: Final = 2.0
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass
@@ -48,9 +47,9 @@ class _Child:
     def start(self) -> None:
         self.started_at = time.monotonic()
         # Own process group: Ctrl-C reaches the parent alone, which then ends the children in order.
-        self.process = subprocess.Popen(
-            self.command, env=self.environ, preexec_fn=_die_with_parent, start_new_session=True
-        )
+        # It ends with this process: that is asked for between fork and exec, and looked after by the command itself.
+        environ = self.environ | {ENVIRONMENT_NAME: str(os.getpid())}
+        self.process = subprocess.Popen(self.command, env=environ, preexec_fn=ask_for_sigterm, start_new_session=True)
 
     def tend(self) -> int | None:
         """Start it again if it died; its exit status if that is hopeless."""
@@ -188,9 +187,3 @@ def _line(settings: Settings) -> str:
         f"conflict {status.conflict:,} · quarantined {status.quarantined:,} · orphaned {status.orphaned:,} · "
         f"lag {status.lag:,}"
     )
-
-
-def _die_with_parent() -> None:
-    # Linux: a parent that is killed outright takes its children along.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

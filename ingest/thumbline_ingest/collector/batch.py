@@ -25,7 +25,7 @@ _NONE: Final[Mapping[str, str]] = {}
 @dataclass
 class Batch:
     """
-    A request's events, checked. The five lists belong together, one entry per good event.
+    A request's events, checked. The six lists belong together, one entry per good event.
 
     Attributes:
         size: number of events sent.
@@ -34,7 +34,9 @@ class Batch:
         kinds: kind.
         records: what goes into the log.
         keys: number of object keys, as parsed.
+        prints: fingerprint of what was sent, to tell a repeat from another event of the same id.
         rejections: index of a bad event -> why.
+        changed: index of an event that was changed so that it could be kept -> its fields that were.
     """
 
     size: int = 0
@@ -43,20 +45,23 @@ class Batch:
     kinds: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
+    prints: list[int] = field(default_factory=list)
     rejections: dict[int, Rejection] = field(default_factory=dict)
+    changed: dict[int, frozenset[str]] = field(default_factory=dict)
 
-    def add(self, index: int, event: Event, keys: int, value: bytes) -> None:
+    def add(self, index: int, event: Event, keys: int, value: bytes, fingerprint: int) -> None:
         """Put a good event's record, and what is known of it, at the end of the lists."""
         self.indexes.append(index)
         self.ids.append(event.event_id)
         self.kinds.append(event.kind)
         self.keys.append(keys)
+        self.prints.append(fingerprint)
         self.records.append(Record(routing_key(event).encode(), value))
 
     def drop(self, places: list[int]) -> None:
         """Take events out of the lists again, by their places in them."""
         for place in reversed(places):
-            for column in (self.indexes, self.ids, self.kinds, self.records, self.keys):
+            for column in (self.indexes, self.ids, self.kinds, self.records, self.keys, self.prints):
                 del column[place]
 
 
@@ -67,10 +72,14 @@ class Made(NamedTuple):
     Attributes:
         event: the event as JSON, its fields all of the contract.
         extra: what is kept beside it.
+        said: fingerprint of what it was made from.
+        changed: fields that were changed already so that it could be kept.
     """
 
     event: bytes
     extra: Mapping[str, Any]
+    said: int
+    changed: frozenset[str] = frozenset()
 
 
 def _validate(raw: bytes) -> Event:
@@ -107,20 +116,25 @@ def read_batch(
     one_line = b"\n" not in body and b"\r" not in body
     nul = may_have_nul(body)
     for index, raw in enumerate(events):
+        kept = raw
         try:
             event = _validate(raw)
             keys = understood_keys(event)
             _look_where_needed(raw, nul)
         except (ValidationError, Suspicious) as error:
-            batch.rejections[index] = _rejection(raw, error)
-            continue
+            mended = strict.mend(raw)
+            if isinstance(mended, list):
+                batch.rejections[index] = _rejection(raw, error, mended)
+                continue
+            kept, event, batch.changed[index] = mended
+            keys = written_keys(raw)
         has_unknown = _has_unknown(event)
         if has_unknown and (problems := _banned(event, banned)):
             batch.rejections[index] = Rejection(problems, event.event_id, event.kind)
             continue
         plain = one_line and not has_unknown
-        value = before + raw + after if plain else wrap(head, raw, unknown_fields(event))
-        batch.add(index, event, keys, value)
+        value = before + kept + after if plain else wrap(head, kept, unknown_fields(event))
+        batch.add(index, event, keys, value, hash(raw))
     if batch.rejections or sum(batch.keys) != written_keys(body):
         _reject_repeated_keys(batch, events)
     return batch
@@ -138,13 +152,20 @@ def read_made(events: Sequence[Made], project: str, received_at_ms: int) -> Batc
     batch = Batch(len(events))
     head = envelope_head(project, received_at_ms)
     for index, made in enumerate(events):
+        kept, changed = made.event, made.changed
         try:
             event = _validate(made.event)
             _look_where_needed(made.event, may_have_nul=True)
         except (ValidationError, Suspicious) as error:
-            batch.rejections[index] = _rejection(made.event, error)
-            continue
-        batch.add(index, event, 0, wrap(head, made.event, made.extra))
+            mended = strict.mend(made.event)
+            if isinstance(mended, list):
+                batch.rejections[index] = _rejection(made.event, error, mended)
+                continue
+            kept, event, more = mended
+            changed |= more
+        if changed:
+            batch.changed[index] = changed
+        batch.add(index, event, 0, wrap(head, kept, made.extra), made.said)
     return batch
 
 
@@ -162,9 +183,11 @@ def _look_where_needed(raw: bytes, may_have_nul: bool) -> None:
         raise Suspicious
 
 
-def _rejection(raw: bytes, error: ValidationError | Suspicious) -> Rejection:
+def _rejection(raw: bytes, error: ValidationError | Suspicious, known: list[Problem]) -> Rejection:
+    """Why an event is rejected; `known` is what was wrong with it beyond what can be mended."""
     # What is not strict JSON is named first: pydantic stops at it and can only say where, not in which field.
     problems, event_id = strict.problems_in(raw)
+    problems = known or problems
     if not problems and isinstance(error, ValidationError):
         problems = problems_of(error)
     return Rejection(problems or [Problem("", "is not plain JSON")], event_id, _kind(error))

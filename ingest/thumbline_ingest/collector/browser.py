@@ -26,7 +26,7 @@ from .origins import Origins
 from .readiness import Readiness
 from .ring import RejectionRing
 from .settings import CollectorSettings
-from .times import PageClock
+from .times import PageClock, PageClocks
 from .turns import Turns
 from .verdicts import Rejection, Verdict, Verdicts
 from .votebody import split_votes
@@ -66,7 +66,8 @@ class BrowserRoute:
         turns: Turns,
         ring: RejectionRing,
     ) -> None:
-        self._votes = Votes(keys)
+        # With other workers, the folder that they share.
+        self._votes = Votes(keys, PageClocks(settings.run_dir / "clocks" if settings.run_dir is not None else None))
         self._intake = intake
         self._readiness = readiness
         self._metrics = metrics
@@ -133,7 +134,8 @@ class BrowserRoute:
         wait_s = 0.0
         held_back = 0
         for index, event in enumerate(sent.events):
-            vote = event if isinstance(event, Rejection) else self._votes.open(event, clock)
+            changed = sent.changed.get(index, frozenset())
+            vote = event if isinstance(event, Rejection) else self._votes.open(event, clock, changed)
             if isinstance(vote, Rejection):
                 verdicts[index] = "rejected"
                 rejections[index] = vote

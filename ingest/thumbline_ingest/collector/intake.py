@@ -87,7 +87,7 @@ class Intake:
             appended = self._writer.append(batch.records)
             self._metrics.count_append(time.perf_counter() - started)
             _apply(appended, batch, verdicts)
-            self._recent.add(project, set(batch.ids))
+            self._recent.add(project, dict(zip(batch.ids, batch.prints, strict=True)))
         for index, first in twins.items():
             # A repeat is as durable as the event that it repeats; where that one was refused, it was
             # never tried itself.
@@ -97,20 +97,22 @@ class Intake:
 
     def _drop_duplicates(self, project: str, batch: Batch, verdicts: list[Verdict]) -> dict[int, int]:
         """Take repeats out of the batch; returns index of a repeat -> index of what it repeats here."""
-        ids = set(batch.ids)
-        known = self._recent.known(project, ids)
-        if not known and len(ids) == len(batch.ids):
+        prints = dict(zip(batch.ids, batch.prints, strict=True))
+        known = self._recent.known(project, prints)
+        if not known and len(prints) == len(batch.ids):
             return {}
-        first: dict[str, int] = {}
+        first: dict[tuple[str, int], int] = {}
         twins: dict[int, int] = {}
         dropped: list[int] = []
-        for place, (index, event_id) in enumerate(zip(batch.indexes, batch.ids, strict=True)):
-            if event_id in known:
+        for place, event in enumerate(zip(batch.ids, batch.prints, strict=True)):
+            index = batch.indexes[place]
+            if event[0] in known and event[1] == prints[event[0]]:
                 verdicts[index] = "duplicate"
-            elif event_id in first:
-                twins[index] = first[event_id]
+            elif event in first:
+                twins[index] = first[event]
             else:
-                first[event_id] = index
+                # Also another event of an id that is known: whoever reads the log decides about that.
+                first[event] = index
                 continue
             dropped.append(place)
         batch.drop(dropped)

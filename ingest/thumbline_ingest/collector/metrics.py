@@ -17,7 +17,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from thumbline.events import KINDS, Event
-from thumbline.problems import Problem
 
 from .batch import Batch
 from .verdicts import VERDICTS, Verdict
@@ -33,6 +32,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
     "batches": ("status", "Requests to /v1/events by status.", ("200", "400", "401", "413", "503")),
     "vote_batches": ("status", "Requests to /v1/votes by status.", ("200", "400", "403", "413", "429", "503")),
     "rejected": ("field", "Problems of rejected events by top-level field.", ()),
+    "changed": ("field", "Accepted events that were changed so that they could be kept, by top-level field.", ()),
     "lost_notes": ("", "Rejections that could not be kept for the status page.", ("",)),
     "body_bytes": ("", "Bytes of bodies, after inflating.", ("",)),
 }
@@ -98,7 +98,10 @@ class Metrics(Collector):
                 numbers[f"accepted {kind}"] += batch.kinds.count(kind)
             for rejection in batch.rejections.values():
                 for problem in rejection.problems:
-                    numbers[f"rejected {self._top_field(problem)}"] += 1
+                    numbers[f"rejected {self._top_field(problem.field)}"] += 1
+            for index, fields in batch.changed.items():
+                if verdicts[index] == "accepted":
+                    numbers.update(f"changed {self._top_field(field)}" for field in fields)
 
     def count_lost_notes(self, count: int) -> None:
         """So many rejections could not be kept for the status page."""
@@ -143,8 +146,8 @@ class Metrics(Collector):
                 gauges.update(theirs[1])
         return numbers, gauges
 
-    def _top_field(self, problem: Problem) -> str:
-        name = problem.field.split(".")[0]
+    def _top_field(self, path: str) -> str:
+        name = path.split(".")[0]
         return name if name in self._fields else "other" if name else "event"
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
 
 from thumbline_ingest.ports import PortInUse, ensure_free
+from thumbline_ingest.workers import Server
 
 from .readiness import DRAINING_FILE
 from .settings import CollectorSettings
@@ -29,7 +29,7 @@ _TARGET = "thumbline_ingest.collector.worker:create"
 _PROBE_THREADS = 8
 
 
-class _DrainingServer(MPServer):
+class _DrainingServer(Server):
     """granian's server, which says that it stops before it does."""
 
     draining_file: Path

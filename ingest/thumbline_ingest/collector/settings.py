@@ -105,6 +105,7 @@ class CollectorSettings:
 
     @classmethod
     def _from_home(cls, environ: Mapping[str, str]) -> CollectorSettings:
-        home = Path(environ.get("THUMBLINE_HOME", "~/.thumbline")).expanduser()
+        # The same folder as the command's: one that needs no home of the user's.
+        home = Path(environ.get("THUMBLINE_HOME") or "thumbline-home").absolute()
         log_url = environ.get("THUMBLINE_LOG", f"sqlite:{home / 'log.sqlite'}")
         return cls(log_url=log_url, keys_path=home / "keys.json", data_dir=home)

@@ -2,9 +2,10 @@
 The exact look at one event: what JSON parsers disagree about, with the field named.
 
 The collector, the loader's DuckDB and a training script's `json.loads` must understand the same
-event. So what they read differently is refused: NaN and infinities, lone surrogates, NUL, integers
-beyond 64 bits, duplicate keys, deep nesting. This look costs several times what the fast one does and
-is taken only where the fast one (`keycount`, pydantic) finds something.
+event. So what they read differently is found here: NaN and infinities, lone surrogates, NUL, integers
+beyond 64 bits, duplicate keys, deep nesting. `mend` writes it so that all read the same, where there is a
+way. Both cost several times what the fast look does and are taken only where that one (`keycount`, pydantic)
+finds something.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from pydantic import ValidationError
 
 from thumbline import limits
-from thumbline.events import UUID_PATTERN
-from thumbline.problems import Problem
+from thumbline._plain import LEFT_OUT, Plain
+from thumbline.events import EVENT_ADAPTER, UUID_PATTERN, Event
+from thumbline.problems import Problem, problems_of
+from thumbline.repair import repair
 
 _MAX_PROBLEMS: Final = 10
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
@@ -29,6 +35,9 @@ _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _STRAY_BYTE: Final = re.compile(r"[\udc80-\udcff]")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:]', re.DOTALL)
 
+_REPEATED: Final = "appears more than once in its object"
+# Digits of a number that is kept as text.
+_MAX_DIGITS: Final = 1_000
 _TOO_DEEP: Final = f"is nested deeper than {limits.MAX_DEPTH} levels"
 _NOT_FINITE: Final = "must be a finite number"
 _TOO_BIG: Final = "must be an integer within 64 bits"
@@ -38,6 +47,14 @@ class _Repeating(dict[str, Any]):
     """An object in which keys stood more than once."""
 
     repeated: frozenset[str] = frozenset()
+
+
+def _digits(digits: str) -> Any:
+    return int(digits) if len(digits) <= 20 else Plain(digits) if len(digits) <= _MAX_DIGITS else LEFT_OUT
+
+
+_mending_decoder: Final = json.JSONDecoder(parse_int=_digits, strict=False)
+_write: Final = msgspec.json.Encoder().encode
 
 
 def decode(raw: bytes) -> str:
@@ -77,6 +94,63 @@ def problems_in(raw: bytes) -> tuple[list[Problem], str | None]:
     return found, _id_of(value)
 
 
+def readable(raw: bytes) -> dict[str, Any] | None:
+    """
+    An object of JSON that is not quite JSON, as `thumbline.repair` takes it; None where it cannot be read.
+
+    Of two equal keys nobody knows which was meant: that cannot be mended.
+    """
+    if len(raw) > limits.MAX_EVENT_BYTES or any(problem.message == _REPEATED for problem in problems_in(raw)[0]):
+        return None
+    try:
+        value = _mending_decoder.decode(decode(raw))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class Mended(NamedTuple):
+    """
+    An event as the contract takes it.
+
+    Attributes:
+        written: its JSON.
+        event: the same, read.
+        changed: the fields that are not as they were sent.
+    """
+
+    written: bytes
+    event: Event
+    changed: frozenset[str]
+
+
+def mend(raw: bytes) -> Mended | list[Problem]:
+    r"""
+    One event as the contract takes it, where only what it can do without must be changed for that.
+
+        {"kind": "thumb", ..., "comment": "a\u0000b"}  ->  {..., "comment": "a\ufffdb"}, {"comment"}
+
+    Args:
+        raw: the event as it was sent; need not be valid JSON.
+
+    Returns:
+        The event, or what is wrong with it beyond that; nothing where it cannot be read at all.
+    """
+    value = readable(raw)
+    if value is None:
+        return []
+    try:
+        found = repair(value, lambda event: _validate(_write(event)))
+    except ValidationError as error:
+        return problems_of(error)
+    written = _write(found.event)
+    return Mended(written, _validate(written), found.changed)
+
+
+def _validate(written: bytes) -> Event:
+    return EVENT_ADAPTER.validate_json(written)
+
+
 def _id_of(value: Any) -> str | None:
     event_id = value.get("event_id") if isinstance(value, dict) else None
     return event_id if isinstance(event_id, str) and _UUID.match(event_id) else None
@@ -102,7 +176,7 @@ def _walk(value: Any) -> Iterator[Problem]:
 def _key_problems(item: dict[str, Any], path: tuple[str, ...]) -> Iterator[Problem]:
     if isinstance(item, _Repeating):
         for key in sorted(item.repeated):
-            yield Problem(_field((*path, plain_name(key))), "appears more than once in its object")
+            yield Problem(_field((*path, plain_name(key))), _REPEATED)
     for key in item:
         message = _scalar_problem(key)
         if message is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from thumbline import limits
 from thumbline.problems import Problem
+from thumbline.repair import repair
 
 from . import strict
 from .errors import RequestRefused
@@ -22,17 +25,22 @@ _NAMES: Final = ("events", "sent_at")
 _SHAPE: Final = 'the body must be {"events": [...]}, with "sent_at" beside it or not'
 
 
+_NONE: Final[Mapping[int, frozenset[str]]] = MappingProxyType({})
+
+
 class VoteBody(NamedTuple):
     """
     A page's request.
 
     Attributes:
-        events: each as it was read; what is no plain JSON is rejected already.
+        events: each as it was read; what is no JSON at all is rejected already.
         sent_at: when, by the page's clock, as it was sent; None where it does not say.
+        changed: index of an event that is read other than it was written -> its fields that are.
     """
 
     events: list[dict[str, Any] | Rejection]
     sent_at: str | None = None
+    changed: Mapping[int, frozenset[str]] = _NONE
 
 
 class _Outer(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,27 +73,32 @@ def split_votes(body: bytes) -> VoteBody:
     events = split(raw)
     if len(events) > limits.MAX_VOTES:
         raise RequestRefused(413, "too_many_events", f"a request takes at most {limits.MAX_VOTES} votes")
-    return VoteBody([_read(event) for event in events], sent_at)
+    found = [_read(event) for event in events]
+    changed = {index: fields for index, (_, fields) in enumerate(found) if fields}
+    return VoteBody([event for event, _ in found], sent_at, changed)
 
 
-def _read(raw: bytes) -> dict[str, Any] | Rejection:
+def _read(raw: bytes) -> tuple[dict[str, Any] | Rejection, frozenset[str]]:
+    """One event, and the fields that are not as they were written."""
     try:
         value = _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _no_plain_json(raw)
-    if not isinstance(value, dict):
-        return Rejection([Problem("", "must be an object")])
-    try:
-        is_plain = keys_in(value) == written_keys(raw)
-    except Suspicious:
-        return _no_plain_json(raw)
-    # More keys in the text than were understood: perhaps one stands there twice. The look at the text decides.
-    return value if is_plain or not strict.problems_in(raw)[0] else _no_plain_json(raw)
+        if not isinstance(value, dict):
+            return Rejection([Problem("", "must be an object")]), frozenset()
+        # More keys in the text than were understood: perhaps one stands there twice. The look at the text decides.
+        is_plain = keys_in(value) == written_keys(raw) or not strict.problems_in(raw)[0]
+    except (msgspec.MsgspecError, ValueError, RecursionError, Suspicious):
+        is_plain = False
+    return (value, frozenset()) if is_plain else _plain(raw)
 
 
-def _no_plain_json(raw: bytes) -> Rejection:
-    problems, event_id = strict.problems_in(raw)
-    return Rejection(problems or [Problem("", "is not plain JSON")], event_id)
+def _plain(raw: bytes) -> tuple[dict[str, Any] | Rejection, frozenset[str]]:
+    value = strict.readable(raw)
+    if value is None:
+        problems, event_id = strict.problems_in(raw)
+        return Rejection(problems or [Problem("", "is not plain JSON")], event_id), frozenset()
+    # What the contract asks for beyond that is looked at when the event is whole.
+    found = repair(value, lambda event: None)
+    return found.event, found.changed
 
 
 def _look_closely(text: str) -> tuple[bytes, str | None]:

@@ -25,7 +25,7 @@ from thumbline_ingest.keys import KeyStore
 
 from . import strict
 from .batch import Made
-from .times import PageClock
+from .times import PageClock, PageClocks
 from .verdicts import Rejection
 
 FROM_RECEIPT: Final = frozenset({"target_type", "target_id", "rater", "conversation_id", "training_consent", "app"})
@@ -77,25 +77,28 @@ class Votes:
 
     Args:
         keys: the store.
+        clocks: of the pages.
     """
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, clocks: PageClocks) -> None:
         self._keys = keys
+        self._clocks = clocks
 
-    def open(self, event: dict[str, Any], clock: PageClock) -> Vote | Rejection:
+    def open(self, event: dict[str, Any], clock: PageClock, changed: frozenset[str] = frozenset()) -> Vote | Rejection:
         """
         The event in one entry of a page's request, or why it is none.
 
         Args:
             event: the entry, as it was read; changed.
             clock: the page's.
+            changed: its fields that are not as they were written.
         """
         try:
-            return self._opened(event, clock)
+            return self._opened(event, clock, changed)
         except VoteRefused as refusal:
             return Rejection(refusal.problems, _own_id(event), _own_kind(event), refusal.project)
 
-    def _opened(self, event: dict[str, Any], clock: PageClock) -> Vote:
+    def _opened(self, event: dict[str, Any], clock: PageClock, changed: frozenset[str]) -> Vote:
         key_id, receipt = self._receipt(event.pop("receipt", None), clock)
         project = self._keys.project(key_id)
         if project is None:  # revoked within this very moment
@@ -108,13 +111,18 @@ class Votes:
             refusal.project = project
             raise
         own_id = _own_id(event)
+        # Before anything is filled in: what a page sends again is the same, whatever its receipt and the clock say.
+        said = hash(_encode(event))
         opinion = "\0".join((project, receipt.target_type, receipt.target_id, receipt.rater_id))
         if own_id is not None:
-            event["event_id"] = landed_id(own_id, opinion)
+            event["event_id"] = landed_id(own_id, opinion, event["kind"])
         if isinstance(event.get("occurred_at"), str):
-            event["occurred_at"] = clock.corrected(event["occurred_at"], receipt.issued_at)
+            shift_ms = self._clocks.shift_ms(f"{project}\0{receipt.rater_id}", clock)
+            event["occurred_at"], order = clock.corrected(event["occurred_at"], receipt.issued_at, shift_ms)
+            if order is not None:
+                event["sequence"] = order
         event |= _said_by(receipt)
-        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)})
+        made = Made(_encode(event), {"receipt": _provenance(key_id, receipt, own_id)}, said, changed)
         return Vote(project, made, own_id, opinion)
 
     def _receipt(self, text: object, clock: PageClock) -> tuple[str, Receipt]:
@@ -126,9 +134,9 @@ class Votes:
             raise VoteRefused("receipt", str(refusal)) from None
 
 
-def landed_id(own_id: str, opinion: str) -> str:
+def landed_id(own_id: str, opinion: str, kind: str) -> str:
     """
-    The id under which a page's event lands: derived from its own and from what its receipt is for.
+    The id under which a page's event lands: derived from its own, its kind and what its receipt is for.
 
     So no page can take an id that an event of the back end, or of another rater, is to have: that one
     would count as a repeat. The same event with any receipt for the same rater and thing has the same id.
@@ -136,9 +144,10 @@ def landed_id(own_id: str, opinion: str) -> str:
 
     Args:
         own_id: as the page has it.
-        opinion: from `Vote`.
+        opinion: from `Vote`; names the project.
+        kind: the event's.
     """
-    digest = hashlib.sha256(f"{opinion}\0{own_id}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{opinion}\0{kind}\0{own_id}".encode()).hexdigest()
     head, version = (own_id[:14], "7") if own_id[14] == "7" else (f"{digest[32:40]}-{digest[40:44]}-", "8")
     variant = "89ab"[int(digest[0], 16) & 0x3]
     return f"{head}{version}{digest[1:4]}-{variant}{digest[4:7]}-{digest[7:19]}"

@@ -10,7 +10,6 @@ from flask import Flask
 
 from thumbline_ingest.keys import KeyStore
 from thumbline_ingest.log import open_log
-from thumbline_ingest.parents import end_with_parent
 
 from .app import create_app
 from .settings import CollectorSettings
@@ -30,7 +29,6 @@ def create() -> Flask:
         LogMisconfigured: the log is not as it must be.
     """
     settings = CollectorSettings.from_environ()
-    end_with_parent()
     writer = open_log(settings.log_url).writer()
     app = create_app(settings, writer, KeyStore(settings.keys_path))
     # Not `atexit`: worker processes of `multiprocessing` end without it.

@@ -7,6 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from thumbline import limits
+from thumbline._plain import LEFT_OUT, Plainer
+
 from .chat import ChatMessage
 from .refused import Refused
 
@@ -82,10 +85,15 @@ def no_json(value: Any) -> Any:
     """
     For `json.dumps`: Parquet has types that JSON has not.
 
+        Decimal("1.50")  ->  1.5
+
     Raises:
-        Refused: always.
+        Refused: it has no plain form.
     """
-    raise Refused("", f"holds a value of type {type(value).__name__}, which JSON has not")
+    made = Plainer()(value, limits.MAX_DEPTH)
+    if made is LEFT_OUT:
+        raise Refused("", f"holds a value of type {type(value).__name__}, which JSON has not")
+    return made
 
 
 def completion_id_of(prompt: list[ChatMessage], response: ChatMessage, model: str) -> str:

@@ -116,7 +116,7 @@ class EventMaker:
     def _event(self, draft: Draft, person: dict[str, Any] | None, said: str, key: str, number: int) -> MadeEvent:
         thing = _THING_ID.get(draft.kind)
         own = key if thing is None else fingerprint(self._stamp.project, draft.kind, draft.fields[thing])
-        event_id = event_id_from(f"thumbline-import/{own}")
+        event_id = event_id_from(f"thumbline-import/{own}", draft.kind)
         event: dict[str, Any] = {
             "kind": draft.kind,
             "event_id": event_id,

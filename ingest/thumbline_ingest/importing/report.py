@@ -38,6 +38,8 @@ class Report:
         empty: records in which nobody said anything of an answer.
         refused: records that could not be taken.
         events: kind -> events written to the log.
+        changed: kind and field -> events of which that field had to be changed to be kept: cut, or without what no
+            text can hold.
         again: events that other records of the import had brought already, such as the same answer.
         reasons: why -> how many and where.
     """
@@ -46,6 +48,7 @@ class Report:
     empty: int = 0
     refused: int = 0
     events: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
     again: int = 0
     reasons: dict[str, Reason] = field(default_factory=dict)
 
@@ -77,6 +80,9 @@ class Report:
             f"{self.records:>11,}  records",
             f"{self.taken:>11,}  taken: {events:,} events" + (f" ({kinds})" if kinds else ""),
         ]
+        if self.changed:
+            fields = ", ".join(f"{name} {count:,}" for name, count in self.changed.most_common())
+            lines.append(f"{'':>11}  of which fields were changed so that they could be kept: {fields}")
         if self.again:
             lines.append(
                 f"{'':>11}  {self.again:,} events more were in earlier records already, such as the same answer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from thumbline_ingest.log.base import LogUnavailable, LogWriter
 from thumbline_ingest.log.base import Record as LogRecord
@@ -24,7 +24,21 @@ _CHUNK_EVENTS: Final = 1_000
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _TRIES: Final = 5
 
-Verdict: TypeAlias = "LogRecord | str"
+
+class Checked(NamedTuple):
+    """
+    An event that the contract takes.
+
+    Attributes:
+        record: what goes into the log.
+        changed: fields that are not as the source has them.
+    """
+
+    record: LogRecord
+    changed: frozenset[str]
+
+
+Verdict: TypeAlias = Checked | str
 Check: TypeAlias = Callable[[list[bytes]], list[Verdict]]
 """The contract's check of events as JSON: for each what goes into the log, or what is wrong with it."""
 
@@ -52,11 +66,13 @@ class _Ready:
         owner: the record that it is of.
         kind: its kind.
         record: what is written.
+        changed: its fields that are not as the source has them.
     """
 
     owner: _Pending
     kind: str
     record: LogRecord
+    changed: frozenset[str]
 
 
 @dataclass
@@ -156,6 +172,7 @@ class Importer:
         refused = self._append(ready)
         self.report.taken += accepted
         self.report.events.update(one.kind for one in ready)
+        self.report.changed.update(f"{event.kind} {name}" for event in ready for name in sorted(event.changed))
         self._note_refused(refused)
 
     def _problem(self, one: _Pending, verdicts: list[Verdict]) -> str | None:
@@ -175,7 +192,7 @@ class Importer:
                 self.report.again += 1
                 continue
             self._seen.add(event.event_id, event.said)
-            yield _Ready(one, event.kind, verdict)
+            yield _Ready(one, event.kind, verdict.record, verdict.changed)
 
     def _append(self, ready: list[_Ready]) -> list[tuple[_Ready, str]]:
         """Put events into the log; returns those that it will never take, and why."""

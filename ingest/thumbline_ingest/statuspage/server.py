@@ -9,10 +9,9 @@ from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
 
-from thumbline_ingest.parents import end_with_parent
 from thumbline_ingest.ports import ensure_free
+from thumbline_ingest.workers import Server
 
 from .app import create_app
 from .settings import ENVIRONMENT_NAME, StatusPageSettings
@@ -41,14 +40,13 @@ def serve(settings: StatusPageSettings) -> None:
 
 def create() -> Flask:
     """The application of the serving process, with settings from the environment."""
-    end_with_parent()
     return create_app(StatusPageSettings.from_environ())
 
 
-def _server(settings: StatusPageSettings) -> MPServer:
+def _server(settings: StatusPageSettings) -> Server:
     # granian as for the collector, and not werkzeug's server: that one is for development, knows no time limit
     # for headers, and the page may be opened to a network. One worker, so that there is one look at a time.
-    return MPServer(
+    return Server(
         "thumbline_ingest.statuspage.server:create",
         address=settings.host,
         port=settings.port,

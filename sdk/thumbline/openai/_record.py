@@ -94,7 +94,7 @@ class Recorder:
 
     def failed(self, error: Exception) -> None:
         """Count an answer that could not be recorded; raises with `debug`."""
-        self.tl._failed(error, None)
+        self.tl._failed(error, None, "completion")
 
 
 class Call:
@@ -121,10 +121,10 @@ class Call:
         self._answers: dict[int, Answer] = {}
         model = arguments.get("model")
         self._model = model if isinstance(model, str) else ""
-        self._messages, _ = snapshot(prompt.messages, "messages")
+        self._messages, _ = snapshot(prompt.messages)
         self._left_out = prompt.left_out
-        self._tools, _ = snapshot(dialect.tools(arguments), "tools")
-        self._sampling, _ = snapshot(sampling_of(arguments), "sampling")
+        self._tools, _ = snapshot(dialect.tools(arguments))
+        self._sampling, _ = snapshot(sampling_of(arguments))
         self._fields = recorder.fields
         self._monotonic_s = recorder.tl._clock.monotonic_s
         self._started_s = self._monotonic_s()

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer
-from kafka.errors import KafkaError
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaConnectionError, KafkaError
 
 from ..base import LogMisconfigured, LogUnavailable
+from .clients import made
 from .settings import KafkaSettings
 
 _CALL_TIMEOUT_S: Final = 15.0
+_BROKERS_ASKED: Final = 4
 _T = TypeVar("_T")
 
 
@@ -54,7 +57,7 @@ def admin_client(settings: KafkaSettings, timeout_s: float = 5.0) -> Iterator[An
     with (
         mapped(settings),
         contextlib.closing(
-            KafkaAdminClient(**settings.connection(), bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+            made(KafkaAdminClient, settings, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
         ) as admin,
     ):
         yield admin
@@ -68,7 +71,7 @@ def describe(admin: Any, settings: KafkaSettings) -> dict[str, Any]:
         LogMisconfigured: it does not exist.
         LogUnavailable: the broker answers with an error.
     """
-    (described,) = admin.describe_topics([settings.topic])
+    described = _asked_twice(admin, settings.topic)
     # The error is in the row, it is not raised.
     if described["error_code"] == 3:  # UNKNOWN_TOPIC_OR_PARTITION
         raise LogMisconfigured(missing(settings))
@@ -77,10 +80,60 @@ def describe(admin: Any, settings: KafkaSettings) -> dict[str, Any]:
     return dict(described)
 
 
+def _asked_twice(admin: Any, topic: str) -> Any:
+    # Any broker can answer, and kafka-python does not go on to the next one where the first it knows of is gone.
+    for tries_left in reversed(range(_BROKERS_ASKED)):
+        try:
+            (described,) = admin.describe_topics([topic])
+        except KafkaConnectionError:
+            if not tries_left:
+                raise
+        else:
+            return described
+    raise AssertionError("unreachable")
+
+
+def look_at_brokers(settings: KafkaSettings, timeout_s: float) -> None:
+    """
+    Return when every partition can be written to: each of the brokers that must have its records answers now.
+
+    One broker's word is not enough: what is left of a cluster names leaders that are gone.
+
+    Raises:
+        LogMisconfigured: the topic does not exist.
+        LogUnavailable: a partition cannot be written to.
+    """
+    with admin_client(settings, timeout_s) as admin:
+        partitions = describe(admin, settings)["partitions"]
+        for partition in partitions:
+            if partition["leader_id"] < 0:
+                raise LogUnavailable(f"{settings.name}: partition {partition['partition_index']} has no leader")
+        if any(len(partition["isr_nodes"]) < len(partition["replica_nodes"]) for partition in partitions):
+            _look_at_copies(admin, settings, min(len(partition["isr_nodes"]) for partition in partitions))
+        # A small question that any client may ask of each; the state is one in which there are next to no groups.
+        admin.list_groups(
+            broker_ids=sorted({node for partition in partitions for node in partition["isr_nodes"]}),
+            states_filter=["Dead"],
+        )
+
+
+def _look_at_copies(admin: Any, settings: KafkaSettings, copies: int) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
+    try:
+        found = admin.describe_configs([resource], config_filter="all")
+        needed = int(found["topic"][settings.topic]["min.insync.replicas"]["value"])
+    except (KafkaError, KeyError, TypeError, ValueError):
+        # Not allowed to know: what is written will tell.
+        return
+    if copies < needed:
+        raise LogUnavailable(f"{settings.name}: {copies} copies of a partition are left, and it takes {needed}")
+
+
 def onlooker(settings: KafkaSettings) -> Any:
     """A consumer without a group: the loaders' share of the partitions is not touched."""
-    return KafkaConsumer(
-        **settings.connection(),
+    return made(
+        KafkaConsumer,
+        settings,
         bootstrap_timeout_ms=5_000,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

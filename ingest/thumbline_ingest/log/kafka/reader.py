@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.admin import MemberToRemove
@@ -13,7 +13,11 @@ from kafka.structs import OffsetAndMetadata
 
 from ..base import Chunk, LogUnavailable, Polled
 from .admin import admin_client, in_time, mapped
+from .clients import made
 from .settings import KafkaSettings
+
+# Below the loader's `stall_after_s`: a log that is away is no reader that hangs.
+_BOOTSTRAP_TIMEOUT_MS: Final = 10_000
 
 
 class KafkaReader:
@@ -25,10 +29,10 @@ class KafkaReader:
         self._next: dict[int, int] = {}
         self._fresh: set[int] = set()
         with mapped(settings):
-            self._consumer = KafkaConsumer(
-                **settings.connection(),
-                # Below the loader's `stall_after_s`: a log that is away is no reader that hangs.
-                bootstrap_timeout_ms=10_000,
+            self._consumer = made(
+                KafkaConsumer,
+                settings,
+                bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
                 group_id=settings.group,
                 # Static membership: a restarted loader gets its partitions at once instead of waiting
                 # for the dead one's session to end.

@@ -64,6 +64,8 @@ def test_two_of_three_brokers_away_for_25_s(tmp_path: Path, how: str) -> None:
         def end() -> None:
             for broker in lost:
                 broker.launch() if how == "killed" else broker.thaw()
+            for broker in lost:
+                broker.wait()
 
         with Writers(a_log(cluster.address), tmp_path) as writers:
             back_s = outage(writers, begin, end, 25)
@@ -79,6 +81,7 @@ def test_20_outages_of_random_length(broker: kafka_broker.Broker, tmp_path: Path
     slowest = 0.0
     with Writers(a_log(broker.address), tmp_path) as writers:
         for number in range(20):
+            wait_for(lambda before=len(writers.acknowledged): len(writers.acknowledged) > before + 500, 30, "500 more")
             length_s, frozen = draw.uniform(1, 25), draw.random() < 0.5
             broker.freeze() if frozen else broker.stop(signal.SIGKILL)
             time.sleep(length_s)

@@ -65,6 +65,11 @@ class Writers:
         for thread in self._threads:
             thread.join()
 
+    def wait_for_more(self, count: int) -> None:
+        """Wait until so many more events are acknowledged."""
+        enough = len(self.acknowledged) + count
+        wait_for(lambda: len(self.acknowledged) >= enough, 30, f"{count} more events are acknowledged")
+
     def is_ready(self) -> bool:
         """What `/readyz` says of the log."""
         return bool(self._client.get("/readyz").json["checks"]["log"]["ok"])

@@ -81,7 +81,7 @@ def test_20_outages_of_random_length(broker: kafka_broker.Broker, tmp_path: Path
     slowest = 0.0
     with Writers(a_log(broker.address), tmp_path) as writers:
         for number in range(20):
-            wait_for(lambda before=len(writers.acknowledged): len(writers.acknowledged) > before + 500, 30, "500 more")
+            writers.wait_for_more(500)
             length_s, frozen = draw.uniform(1, 25), draw.random() < 0.5
             broker.freeze() if frozen else broker.stop(signal.SIGKILL)
             time.sleep(length_s)

@@ -12,13 +12,12 @@ from typing import Final
 
 from ..base import Chunk, LogUnavailable, Polled
 from .file import connect, drop_side_files, file_id, log_id, named, side_files
+from .trim import Trimmer
 
 # Texts of one poll, give or take a request: above one request at its largest.
 _MAX_READ_BYTES: Final = 16 * 1024 * 1024
 # How long the reader sleeps before it looks again; half of it is the mean delay it adds.
 _POLL_INTERVAL_S: Final = 0.05
-# Dropping landed rows costs a commit, so it is done by the second, not by the batch.
-_TRIM_INTERVAL_S: Final = 1.0
 
 
 class SqliteReader:
@@ -34,7 +33,7 @@ class SqliteReader:
         self._lock_fd = os.open(f"{path}.reader", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._owned = False
         self._next: int | None = None
-        self._trimmed_at = 0.0
+        self._trimmer = Trimmer(path, self._file)
 
     def poll(self, timeout_s: float, max_records: int) -> Polled:
         deadline = time.monotonic() + timeout_s
@@ -58,23 +57,18 @@ class SqliteReader:
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self._next = positions[0]
+        # The place to go on from is where the warehouse stands: a log that was full is trimmed although nothing lands.
+        self._trimmer.landed(positions[0])
 
     def landed(self, positions: Mapping[int, int]) -> None:
-        now = time.monotonic()
-        if now - self._trimmed_at < _TRIM_INTERVAL_S:
-            return
-        self._trimmed_at = now
-        try:
-            self._db.execute("DELETE FROM batches WHERE position + count <= ?", (positions[0],))
-            # Gives pages back to the file system a few at a time, so a trim never holds writers up.
-            self._db.execute("PRAGMA incremental_vacuum(500)").fetchall()
-        except sqlite3.OperationalError:
-            # A busy log is trimmed next time; what stays meanwhile is only disk space.
-            self._trimmed_at = 0.0
+        self._trimmer.landed(positions[0])
 
     def close(self) -> None:
+        self._trimmer.close()
         self._db.close()
-        os.close(self._lock_fd)
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
 
     def leave(self) -> None:
         self.close()
@@ -112,6 +106,7 @@ class SqliteReader:
             raise LogUnavailable(f"log file {self._path} is another log now")
         self._db.close()
         self._db, self._file, self._side_files = db, now, side_files(self._path)
+        self._trimmer.follow(now)
 
 
 def read_chunk(db: sqlite3.Connection, first: int, max_records: int) -> Chunk | None:

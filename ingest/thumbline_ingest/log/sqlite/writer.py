@@ -13,6 +13,7 @@ from typing import Final
 
 from ..base import Appended, LogMisconfigured, LogMissing, LogUnavailable, Record
 from .file import FileId, connect, drop_side_files, file_id, make, named, side_files
+from .room import ensure_room
 
 _log = logging.getLogger("thumbline.log")
 
@@ -79,6 +80,7 @@ class SqliteWriter:
             self._file.open()
         finally:
             self._commit_lock.release()
+        ensure_room(self._path, 0)
         try:
             with named(self._path), contextlib.closing(connect(self._path, _CHECK_TIMEOUT_MS)) as db:
                 db.execute("BEGIN IMMEDIATE")
@@ -117,6 +119,7 @@ class SqliteWriter:
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
         db = self._file.open()
+        ensure_room(self._path, sum(len(waiting.body) for waiting in batch))
         db.execute("BEGIN IMMEDIATE")
         try:
             (position,) = db.execute("SELECT next FROM log").fetchone()

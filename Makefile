@@ -13,13 +13,16 @@ OLD_TRAINERS_READY := $(OLD_TRAINERS_VENV)/.ready
 OLD_WARNINGS := -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 SITE_PACKAGES := -c 'import site; print(site.getsitepackages()[0])'
 
-.PHONY: demo test check web test-recipes test-trainers environments bench docs clean
+.PHONY: demo test test-endurance check web test-recipes test-trainers environments bench docs clean
 
 demo: $(READY)  ## start everything in a fresh folder, send samples, export them
 	@$(BIN)/python examples/demo.py
 
 test: $(READY)  ## all tests; with Java and Maven also those on a real Apache Kafka
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-endurance: $(READY)  ## outages and full disks that take minutes
+	@$(BIN)/python -m pytest -m endurance $(ARGS)
 
 check: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff check .

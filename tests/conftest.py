@@ -42,6 +42,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out_endurance(config, items)
     missing = kafka_broker.unavailable_reason()
     if missing and os.environ.get("THUMBLINE_REQUIRE_KAFKA"):
         raise pytest.UsageError(f"THUMBLINE_REQUIRE_KAFKA is set, but {missing}")
@@ -55,6 +56,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"no Apache Kafka: {missing}"))
         if no_browser and item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=f"no browser: {no_browser}"))
+
+
+def _leave_out_endurance(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Minutes each: only where they are asked for, by their mark or by one test's own name.
+    if "endurance" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("endurance")]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("endurance")]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,5 +1,5 @@
 """
-A real Apache Kafka for tests and benchmarks: one KRaft node on loopback, from Maven Central.
+A real Apache Kafka for tests and benchmarks: KRaft nodes on loopback, from Maven Central.
 
 `THUMBLINE_TEST_KAFKA=host:port` uses a broker that is there already.
 """
@@ -26,8 +26,8 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0
 """
 
 _PROPERTIES = """process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more_listeners}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
@@ -35,10 +35,12 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}
 num.partitions=4
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={copies}
 transaction.state.log.min.isr=1
+default.replication.factor={copies}
+min.insync.replicas={min_copies}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
@@ -74,18 +76,29 @@ def fetch() -> Path:
 
 
 class Broker:
-    """One broker on its own folder; can be stopped, killed and started again on the same data."""
+    """
+    One broker on its own folder; can be stopped, killed, frozen and started again on the same data.
 
-    def __init__(self, folder: Path, more: str = "", sasl: bool = False) -> None:
+    Alone unless `controllers` has the ports of several: then it is number `node` of a cluster.
+    """
+
+    def __init__(
+        self, folder: Path, more: str = "", sasl: bool = False, node: int = 1, controllers: tuple[int, ...] = ()
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.sasl_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        controllers = controllers or (free_port(),)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "server.properties"
         text = _PROPERTIES.format(
             port=self.port,
-            controller=free_port(),
+            node=node,
+            voters=",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers, 1)),
+            controller=controllers[node - 1],
+            copies=len(controllers),
+            min_copies=len(controllers) // 2 + 1,
             folder=folder / "data",
             more=more,
             more_listeners=f",SASL_PLAINTEXT://127.0.0.1:{self.sasl_port}" if sasl else "",
@@ -102,16 +115,28 @@ class Broker:
 
     def start(self) -> None:
         """Format on first use, run, and wait until the port is open."""
+        self.launch()
+        self.wait()
+
+    def launch(self, cluster: str = "") -> None:
+        """Format on first use and run; of a cluster, all are launched before any is waited for."""
         if not (self.folder / "data").exists():
-            tool = "kafka.tools.StorageTool"
-            made = subprocess.run(self._java(tool, "random-uuid"), check=True, capture_output=True, text=True)
-            cluster = made.stdout.split()[-1]
-            command = self._java(tool, "format", "-t", cluster, "-c", str(self._config))
+            cluster = cluster or self.new_cluster()
+            command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config))
             subprocess.run(command, check=True, capture_output=True)
         log = (self.folder / "broker.log").open("ab")
         command = self._java("kafka.Kafka", str(self._config))
         self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
+
+    def new_cluster(self) -> str:
+        """An id for a new cluster."""
+        command = self._java("kafka.tools.StorageTool", "random-uuid")
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+
+    def wait(self) -> None:
+        """Wait until the port is open."""
+        assert self._process is not None
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as sock:
@@ -123,9 +148,50 @@ class Broker:
             time.sleep(0.1)
         raise RuntimeError(f"Kafka did not start: {(self.folder / 'broker.log').read_text()[-2000:]}")
 
+    def freeze(self) -> None:
+        """Stop it where it is: connections stay open, and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         """End it; SIGKILL is a crash."""
         if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(sig)
-            self._process.wait(30)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                # A controller without its quorum does not end by itself.
+                self._process.kill()
+                self._process.wait()
             self._process = None
+
+
+class Cluster:
+    """Brokers that hold every record three times, and take none that fewer than two of them have."""
+
+    def __init__(self, folder: Path, size: int = 3) -> None:
+        controllers = tuple(free_port() for _ in range(size))
+        self.brokers = [Broker(folder / str(n), node=n, controllers=controllers) for n in range(1, size + 1)]
+
+    @property
+    def address(self) -> str:
+        return ",".join(broker.address for broker in self.brokers)
+
+    def start(self) -> None:
+        """Start all, and wait until all are open."""
+        cluster = self.brokers[0].new_cluster()
+        for broker in self.brokers:
+            broker.launch(cluster)
+        for broker in self.brokers:
+            broker.wait()
+
+    def stop(self) -> None:
+        """End all."""
+        for broker in self.brokers:
+            broker.stop(signal.SIGKILL)

@@ -39,7 +39,7 @@ def feed(url: str, total: int, per_second: float, sent: list[str]) -> threading.
 @pytest.mark.slow
 def test_20_kills_at_random_while_loading_lose_and_double_nothing(home: Path) -> None:
     log = f"sqlite:{home}/log.sqlite"
-    open_log(log).identity()
+    open_log(log).writer().close()
     sent: list[str] = []
     feeder = feed(log, 20_000, 1_500, sent)
     draw = random.Random(7)

@@ -6,11 +6,15 @@ import contextlib
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka.errors import ClusterAuthorizationFailedError
 
 from tests import kafka_broker
+from tests.processes import wait_for
 from thumbline_ingest.log import Log, LogMisconfigured, LogUnavailable, Record, open_log
 
 pytestmark = pytest.mark.kafka
@@ -144,3 +148,84 @@ def test_sasl_is_spoken(tmp_path: Path) -> None:
             a_log(f"127.0.0.1:{broker.sasl_port}", "t", sasl_password="wrong", **sasl).identity()
     finally:
         broker.stop()
+
+
+DEATHS: dict[str, Callable[[Any], None]] = {
+    # What kafka-python does where a batch expires that was sent once.
+    "its id is gone": lambda client: client._transaction_manager.reset_producer_id(),
+    "a fatal error": lambda client: client._transaction_manager.transition_to_fatal_error(
+        ClusterAuthorizationFailedError("not allowed any more")
+    ),
+    "its thread ends": lambda client: end_thread(client),
+}
+
+
+def end_thread(client: Any) -> None:
+    client._sender.force_close()
+    client._sender.join()
+
+
+@pytest.mark.parametrize("what", DEATHS)
+def test_a_producer_that_has_died_silently_is_replaced_at_once(kafka_address: str, what: str) -> None:
+    log = a_log(kafka_address)
+    log.create_topic()
+    with contextlib.closing(log.writer()) as writer:
+        writer.append([Record(b"k", b"before")])
+        dead = writer._producers.current(0)
+        DEATHS[what](dead.client)
+        with pytest.raises(LogUnavailable, match="made anew"):
+            # Of the producer, not of the broker, which is well.
+            writer.check()
+        wait_for(lambda: appends(writer), 5, "appends again")
+        writer.check()
+        assert writer._producers.current(0) is not dead
+        wait_for(lambda: not dead.client._sender.is_alive(), 5, "the dead one has ended")
+
+
+def test_what_a_given_up_producer_held_fails_and_weighs_nothing(kafka_address: str) -> None:
+    log = a_log(kafka_address)
+    log.create_topic()
+    with contextlib.closing(log.writer()) as writer:
+        old = writer._producers.current(0)
+        # It has no id, so it holds what it is given for ever.
+        old.client._transaction_manager.reset_producer_id()
+        assert old.hold(5, 100)
+        future = old.client.send(log.settings.topic, key=b"k", value=b"12345")
+        writer._producers.give_up(old, "tested")
+        wait_for(lambda: future.is_done, 5, "fails")
+        wait_for(lambda: appends(writer), 5, "appends again")
+        assert writer._producers.current(0).held_bytes == 0
+
+
+def appends(writer: Any) -> bool:
+    try:
+        return not writer.append([Record(b"k", b"v")]).failed
+    except LogUnavailable:
+        return False
+
+
+@pytest.mark.endurance
+def test_one_broker_of_three_may_be_gone(tmp_path: Path) -> None:
+    """Also while the addresses still name it, as they do."""
+    cluster = kafka_broker.Cluster(tmp_path / "cluster")
+    try:
+        cluster.start()
+        log = a_log(cluster.address)
+        log.create_topic()
+        with contextlib.closing(log.writer()) as writer:
+            cluster.brokers[1].stop()
+            wait_for(lambda: is_well(writer), 30, "well without it")
+            for _ in range(20):
+                writer.check()
+                assert appends(writer)
+                log.identity()
+    finally:
+        cluster.stop()
+
+
+def is_well(writer: Any) -> bool:
+    try:
+        writer.check()
+    except LogUnavailable:
+        return False
+    return True

@@ -17,11 +17,13 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     if request.param == "memory":
         return MemoryLog()
     if request.param == "sqlite":
-        return SqliteLog(tmp_path / "log.sqlite")
+        made = SqliteLog(tmp_path / "log.sqlite")
+        made.writer().close()
+        return made
     address = request.getfixturevalue("kafka_address")
-    made = open_log(f"kafka://{address}/t{uuid.uuid4().hex}?session_timeout_s=6&group=g{uuid.uuid4().hex}")
-    made.create_topic()
-    return made
+    topic = open_log(f"kafka://{address}/t{uuid.uuid4().hex}?session_timeout_s=6&group=g{uuid.uuid4().hex}")
+    topic.create_topic()
+    return topic
 
 
 def read(
@@ -141,7 +143,9 @@ def test_a_partition_has_one_reader_at_a_time_and_passes_on(log: Log) -> None:
 
 def test_identity_stays_and_differs_between_logs(log: Log, tmp_path: Path) -> None:
     assert log.identity() == log.identity()
-    assert log.identity().id != SqliteLog(tmp_path / "other.sqlite").identity().id
+    other = SqliteLog(tmp_path / "other.sqlite")
+    other.writer().close()
+    assert log.identity().id != other.identity().id
     assert log.identity().partitions == len(log.bounds())
 
 

@@ -8,12 +8,16 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import wait_for
 from thumbline_ingest.log import LogMisconfigured, LogUnavailable, Record, SqliteLog, open_log
+from thumbline_ingest.log.sqlite.file import connect
+from thumbline_ingest.log.sqlite.trim import _end_of_next
 
 
 def test_acknowledged_records_survive_kill_9(tmp_path: Path) -> None:
@@ -54,6 +58,7 @@ def test_what_has_landed_is_dropped_and_positions_go_on(tmp_path: Path) -> None:
     reader = log.reader("m")
     reader.poll(0, 1)
     reader.landed({0: 950})
+    wait_for(lambda: log.bounds()[0].start > 0, what="dropped")
 
     held = log.bounds()[0]
 
@@ -72,6 +77,7 @@ def test_reading_from_before_the_start_says_where_records_really_are(tmp_path: P
     writer.append([Record(b"k", b"%d" % i) for i in range(10, 20)])
     reader.poll(0, 1)
     reader.landed({0: 10})
+    wait_for(lambda: log.bounds()[0].start == 10, what="dropped")
     reader.seek({0: 3})
 
     (chunk,) = reader.poll(1, 100).chunks
@@ -83,16 +89,7 @@ def test_reading_from_before_the_start_says_where_records_really_are(tmp_path: P
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(LogMisconfigured, match="does its folder exist"):
-        SqliteLog(tmp_path / "no" / "log.sqlite").identity()
-
-
-def test_a_deleted_file_fails_the_check(tmp_path: Path) -> None:
-    path = tmp_path / "log.sqlite"
-    writer = SqliteLog(path).writer()
-    path.unlink()
-    with pytest.raises(LogUnavailable, match="is gone"):
-        writer.check()
-    writer.close()
+        SqliteLog(tmp_path / "no" / "log.sqlite").writer()
 
 
 @pytest.mark.parametrize("url", ["", "http://x", "sqlite:", "kafka://host", "kafka://host/topic?color=red"])
@@ -155,3 +152,37 @@ def test_one_poll_brings_a_bounded_number_of_bytes(tmp_path: Path) -> None:
     assert sum(map(len, chunk.values)) < 20 * 1024 * 1024
     reader.close()
     writer.close()
+
+
+def test_dropping_what_has_landed_touches_only_that(tmp_path: Path) -> None:
+    """Each second, under the write lock: what is still to land must not be read for it."""
+    log = SqliteLog(tmp_path / "log.sqlite")
+    with closing(log.writer()) as writer:
+        for _ in range(500):
+            writer.append([Record(b"k", b"x" * 20_000)] * 5)
+    db = connect(log.path)
+    steps = [0]
+    db.set_progress_handler(lambda: steps.__setitem__(0, steps[0] + 1) or 0, 10)
+    assert _end_of_next(db, 12) == 10
+    assert _end_of_next(db, 4) is None
+    db.execute("DELETE FROM batches WHERE position < 10")
+    # In tens of SQLite's instructions: some for each row that goes, none for those that stay.
+    assert steps[0] < 50
+    db.close()
+
+
+def test_a_log_is_trimmed_although_nothing_lands_any_more(tmp_path: Path) -> None:
+    """A reader that begins where all is landed: what a reader before it could not drop, it does."""
+    log = SqliteLog(tmp_path / "log.sqlite")
+    with closing(log.writer()) as writer:
+        for _ in range(300):
+            writer.append([Record(b"k", b"x" * 100_000)])
+        with closing(log.reader("m")) as reader:
+            reader.poll(0, 1)
+            reader.seek({0: 300})
+            wait_for(lambda: log.bounds()[0].start == 300, what="dropped")
+            wait_for(lambda: size_of(log.path) < 1_000_000, what="given back to the disk")
+
+
+def size_of(path: Path) -> int:
+    return sum(Path(f"{path}{suffix}").stat().st_size for suffix in ("", "-wal"))

@@ -38,7 +38,7 @@ def collect(context: click.Context, /, **flags: Any) -> None:
 
     settings = settings_of(context, **flags)
     # Fails here, with a sentence, rather than in a worker.
-    open_log(settings.log_url).identity()
+    open_log(settings.log_url).writer().close()
     Origins(listed(settings.allowed_origins))
     Addresses(listed(settings.trusted_proxies))
     collector = CollectorSettings(

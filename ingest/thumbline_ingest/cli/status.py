@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from thumbline_ingest.log import Bounds, LogMisconfigured, open_log
+from thumbline_ingest.log import Bounds, LogMissing, open_log
 from thumbline_warehouse.connect import ConnectionSettings, connect
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -88,5 +88,6 @@ def _read_log(settings: Settings) -> tuple[dict[int, Bounds], str]:
     log = open_log(settings.log_url)
     try:
         return log.bounds(), log.identity().id
-    except LogMisconfigured:
+    except LogMissing:
+        # Nothing was ever sent: the collector makes the log.
         return {}, ""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from thumbline_ingest.log import Bounds, Chunk, Log, LogUnavailable, Polled
+from thumbline_ingest.log import Bounds, Chunk, Log, LogMissing, LogUnavailable, Polled
 from thumbline_warehouse.errors import Fenced, LogChanged, WarehouseBusy
 from thumbline_warehouse.store import Landed, WarehouseStore
 
@@ -70,12 +70,13 @@ class Loader:
 
         Raises:
             LogChanged: the log was made anew, lost partitions, or lost records that were not landed.
-            LogMisconfigured: the log does not exist.
+            LogMisconfigured: the log is damaged, or does not exist and is not made by who writes.
+            LogMissing: `until_empty`, and there is no log.
         """
         # Joining the group takes a moment: it goes on while the log is looked at.
         self._poller.start()
         try:
-            ends = self._begin(stop)
+            ends = self._begin(stop, until_empty)
             while not stop.is_set():
                 self._load(self._gather(stop, self._age_s(until_empty)), stop)
                 self._maintain()
@@ -87,7 +88,7 @@ class Loader:
     def _new_poller(self) -> Poller:
         return Poller(lambda: self._log.reader(self.settings.member), self._note_unavailable)
 
-    def _begin(self, stop: threading.Event) -> dict[int, Bounds]:
+    def _begin(self, stop: threading.Event, until_empty: bool) -> dict[int, Bounds]:
         while True:
             try:
                 identity = self._log.identity()
@@ -97,6 +98,8 @@ class Loader:
                 )
                 return self._log.bounds()
             except LogUnavailable as error:
+                if until_empty and isinstance(error, LogMissing):
+                    raise
                 self._note_unavailable(error)
                 if stop.wait(error.retry_after_s):
                     return {}

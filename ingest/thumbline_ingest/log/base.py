@@ -106,6 +106,13 @@ class LogUnavailable(Exception):
         self.retry_after_s = retry_after_s
 
 
+class LogMissing(LogUnavailable):
+    """There is no log, and who writes makes it: a reader waits for it, and an onlooker sees nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 0.2)
+
+
 class LogMisconfigured(Exception):
     """The log is missing, or is not the one it was; an operator has to act. The message says how."""
 

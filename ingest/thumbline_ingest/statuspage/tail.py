@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from thumbline_ingest.log import Log, LogMisconfigured, SqliteLog, open_log
+from thumbline_ingest.log import Log, LogMissing, open_log
 
 from .texts import plain_word
 
@@ -94,11 +94,9 @@ def read_tail(log_url: str, positions: Mapping[tuple[str, int], int]) -> Tail:
 
     Raises:
         LogUnavailable: it cannot be reached.
+        LogMisconfigured: it is damaged, or must be made by hand.
     """
     log: Log = open_log(log_url)
-    if isinstance(log, SqliteLog) and not log.path.exists():
-        # Asking it would make it.
-        return Tail(False)
     try:
         log_id = log.identity().id
         bounds = log.bounds()
@@ -106,7 +104,7 @@ def read_tail(log_url: str, positions: Mapping[tuple[str, int], int]) -> Tail:
         first = {p: max(held.start, min(held.end, positions.get((log_id, p), 0))) for p, held in bounds.items()}
         waiting = sum(held.end - first[p] for p, held in bounds.items())
         chunks = log.peek(first, MAX_RECORDS) if waiting else []
-    except LogMisconfigured:
+    except LogMissing:
         return Tail(False)
     ends = {(log_id, p): held.end for p, held in bounds.items()}
     return Tail(True, waiting, ends, [value for chunk in chunks for value in chunk.values])

@@ -627,7 +627,7 @@ class TestHost:
             client.chat.completions.create(model="acme-7b")  # type: ignore[call-overload]
         assert tl.stats().created == 0
 
-    @pytest.mark.parametrize("fields", [{"conversation": "x"}, 7, {"turn": "first"}, {"completion_id": object()}])
+    @pytest.mark.parametrize("fields", [{"conversation": "x"}, 7, {"completion_id": object()}])
     @pytest.mark.parametrize("stream", [False, True])
     def test_what_cannot_be_recorded_costs_the_host_nothing(
         self, plain: OpenAI, api: OpenAIServer, fields: Any, stream: bool
@@ -644,6 +644,14 @@ class TestHost:
         assert tl.stats().dropped == {"invalid": 1}
         tl.close()
 
+    def test_an_optional_field_costs_no_answer(self, client: OpenAI, api: OpenAIServer, tl: RecordingClient) -> None:
+        """It is left out, and counted."""
+        api.script = [said("Paris.")]
+        create: Any = client.chat.completions.create
+        create(model="acme-7b", messages=MESSAGES, thumbline={"turn": "first"})
+        assert "turn" not in only(tl)
+        assert tl.stats().changed == {"turn": 1}
+
     def test_with_debug_what_is_wrong_raises(self, client: OpenAI, api: OpenAIServer, tl: RecordingClient) -> None:
         """A wrong name before anything is sent, a wrong value when the answer is there; counted once."""
         create: Any = client.chat.completions.create
@@ -651,8 +659,8 @@ class TestHost:
             create(model="acme-7b", messages=MESSAGES, thumbline={"conversation": "x"})
         assert api.requests == []
         api.script = [said("Paris.")]
-        with pytest.raises(thumbline.InvalidEvent, match="turn"):
-            create(model="acme-7b", messages=MESSAGES, thumbline={"turn": -1})
+        with pytest.raises(thumbline.InvalidEvent, match="completion_id"):
+            create(model="acme-7b", messages=MESSAGES, thumbline={"completion_id": object()})
         assert tl.stats().dropped == {"invalid": 2}
 
     @pytest.mark.parametrize("stream", [False, True])

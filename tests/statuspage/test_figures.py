@@ -55,7 +55,7 @@ def told(busy: Site) -> dict[str, Any]:
         {"kind": SCRIPT, "event_id": uuid7(), "comment": MARKER, "properties": {"note": MARKER}},
         {"event_id": MARKER, MARKER + " is a key": MARKER},
         completion("a9", text=MARKER) | {"messages": [{"role": MARKER, "content": MARKER}]},
-        thumb("a0", "up", properties={MARKER: float("nan")}),
+        event("rating", target_id="a0", score=float("nan"), comment=MARKER),
     ]
     assert busy.post(json.dumps(wrong).encode()).json["rejected"] == len(wrong)
     bad_page = vote(receipt, **{SCRIPT: MARKER})
@@ -163,7 +163,7 @@ def test_rejected_quarantined_and_orphaned_samples_have_ids_and_reasons(busy: Si
     assert by_id[wrong[0]["event_id"]] == ["demo", "thumb", "value", reason, "/v1/events"]
     assert by_id[wrong[3]["event_id"]][:3] == ["demo", "not known", "kind"]
     assert by_id[wrong[5]["event_id"]][:3] == ["demo", "completion", "messages.0.role"]
-    assert by_id[wrong[6]["event_id"]][2:4] == ["properties.?", "must be a finite number"]
+    assert by_id[wrong[6]["event_id"]][2:4] == ["score", "must be a finite number"]
     assert by_id[told["bad_page"]["event_id"]][0::4] == ["demo", "/v1/votes"]
     assert sum(row[6] == "none" for row in rejected) == 2
     quarantined = {row[1]: row[2:] for row in tables.rows["h-quarantine"][1:]}

@@ -187,7 +187,9 @@ def _rejection(raw: bytes, error: ValidationError | Suspicious, known: list[Prob
     """Why an event is rejected; `known` is what was wrong with it beyond what can be mended."""
     # What is not strict JSON is named first: pydantic stops at it and can only say where, not in which field.
     problems, event_id = strict.problems_in(raw)
-    problems = known or problems
+    # A value that JSON cannot hold was given all the same: its field is not missing.
+    given = {problem.field: problem for problem in problems}
+    problems = [given.get(problem.field, problem) for problem in known] or problems
     if not problems and isinstance(error, ValidationError):
         problems = problems_of(error)
     return Rejection(problems or [Problem("", "is not plain JSON")], event_id, _kind(error))

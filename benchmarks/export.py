@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.measure import CACHE, Run, interleave, peer_python, ratio, run, table, verdict
 from tests.processes import environ_of
 from thumbline_warehouse.connect import attach_statements, connect
+from thumbline_warehouse.schema import event_key
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
 
@@ -75,11 +76,11 @@ def _id(salt: str) -> str:
 
 
 def _completions(first: int, last: int, load: int) -> str:
-    return f"""INSERT INTO events (event_id, kind, project, occurred_at, received_at, load_id, conversation_id, app, sdk,
+    return f"""INSERT INTO events (event_key, event_id, kind, project, occurred_at, received_at, load_id, conversation_id, app, sdk,
             training_consent, completion_id, messages, response, model, policy, author,
             prompt_hash, prompt_end, prompt_chars, response_hash, response_chars, form)
-        SELECT *, md5_number_lower(messages), 'user', length(messages), md5_number_lower(response), length(response) - 33, 'canonical'
-        FROM (SELECT {_id("c")}, 'completion', 'demo', make_timestamp((1795000000000 + i * 100) * 1000),
+        SELECT {event_key("'demo'", "event_id")}, *, md5_number_lower(messages), 'user', length(messages), md5_number_lower(response), length(response) - 33, 'canonical'
+        FROM (SELECT {_id("c")} AS event_id, 'completion', 'demo', make_timestamp((1795000000000 + i * 100) * 1000),
                      make_timestamp((1795000000100 + i * 100) * 1000), {load}, 'conversation-' || i // 3, 'support-chat',
                      'thumbline-python/0.1.0', 'granted', 'answer-' || i,
                      '[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"'
@@ -90,9 +91,9 @@ def _completions(first: int, last: int, load: int) -> str:
 
 
 def _thumbs(first: int, last: int, load: int) -> str:
-    return f"""INSERT INTO events (event_id, kind, project, occurred_at, received_at, load_id, rater_id, rater_kind,
+    return f"""INSERT INTO events (event_key, event_id, kind, project, occurred_at, received_at, load_id, rater_id, rater_kind,
             rater_wrote_prompt, conversation_id, app, sdk, training_consent, target_type, target_id, value)
-        SELECT {_id("t")}, 'thumb', 'demo', make_timestamp((1795000001000 + i * 100) * 1000),
+        SELECT {event_key("'demo'", _id("t"))}, {_id("t")}, 'thumb', 'demo', make_timestamp((1795000001000 + i * 100) * 1000),
                make_timestamp((1795000001100 + i * 100) * 1000), {load}, 'rater-' || i % 5000, 'human', true,
                'conversation-' || i // 3, 'support-chat', 'thumbline-python/0.1.0', 'granted', 'completion', 'answer-' || i,
                CASE WHEN hash(i) % 3 = 0 THEN 'down' ELSE 'up' END

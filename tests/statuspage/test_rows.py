@@ -83,15 +83,16 @@ def exported(url: WarehouseUrl, kind: Kind) -> tuple[dict[str, list[Any]], dict[
     """Answer's event -> rows, and vote's event -> rows, of a whole export."""
     with planned_export(url, ExportOptions(kind=kind)) as (db, planned):
         lines = dict(db.execute(lines_of(planned, "p.row_key")).fetchall())
+        own_id = dict(db.execute("SELECT event_key, event_id::VARCHAR FROM events").fetchall())
         answers: dict[str, list[Any]] = {}
         for key, ids in db.execute(f"SELECT p.row_key, {planned.recipe.answers} FROM plan p").fetchall():
             for one in ids:
-                answers.setdefault(str(one), []).append(json.loads(lines[key]))
+                answers.setdefault(own_id[one], []).append(json.loads(lines[key]))
         votes: dict[str, list[Any]] = {}
-        rows = db.execute("SELECT DISTINCT event_id, row_key FROM contributions WHERE reason IS NULL").fetchall()
+        rows = db.execute("SELECT DISTINCT event_key, row_key FROM contributions WHERE reason IS NULL").fetchall()
         for one, key in rows:
             if key in lines:
-                votes.setdefault(str(one), []).append(json.loads(lines[key]))
+                votes.setdefault(own_id[one], []).append(json.loads(lines[key]))
     return _sorted(answers), _sorted(votes)
 
 

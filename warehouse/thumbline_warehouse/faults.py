@@ -65,6 +65,7 @@ def named(
     Returns:
         None where the error is none that a person or time can mend.
     """
+    error = _first(error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return MemoryExceeded(
             "DuckDB may use too little memory for this: set THUMBLINE_MEMORY_LIMIT (e.g. 2GB) higher, or ask for less"
@@ -148,6 +149,13 @@ def _of_files(url: WarehouseUrl, db: duckdb.DuckDBPyConnection | None, deep: boo
         f"the data file {found[0]}{more} of the warehouse is missing or damaged: restore it from a copy; what does not "
         "need it goes on"
     )
+
+
+def _first(error: duckdb.Error) -> duckdb.Error:
+    # Who tidies up after an error meets a transaction that was aborted by it: that says nothing of the cause.
+    while isinstance(error, duckdb.TransactionException) and isinstance(error.__context__, duckdb.Error):
+        error = error.__context__
+    return error
 
 
 def _is_io(error: duckdb.Error) -> bool:

@@ -35,8 +35,9 @@ STATUSES: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (WarehouseDenied, 23, "a file or folder may not be read or written by this user"),
     (MemoryExceeded, 24, "the memory limit is too low for what was asked"),
 )
-# A process that ends with one of these is not helped by starting it again.
-HOPELESS: Final = frozenset({2, 12, 13, 22, 23})
+# A process that ends with one of these is not helped by starting it again. A damaged warehouse is none of them: it may
+# be restored, and events are taken meanwhile.
+HOPELESS: Final = frozenset({2, 12, 13, 23})
 
 
 def outcome(error: Exception, settings: Settings | None) -> tuple[str, int] | None:

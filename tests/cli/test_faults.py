@@ -39,6 +39,16 @@ def test_a_kafka_that_is_away(home: Path, command: list[str]) -> None:
     assert "127.0.0.1:1/topic" in said(home, *command, status=10, log=AWAY)
 
 
+def test_an_import_into_a_log_that_takes_nothing(home: Path, tmp_path: Path) -> None:
+    run(home, "keys", "create", "--project", "demo")
+    file = tmp_path / "votes.jsonl"
+    file.write_text('{"prompt": "q", "chosen": "a", "rejected": "b"}\n')
+    command = ["import", str(file), "--map", "pairs", "--project", "demo"]
+    assert "127.0.0.1:1/topic" in said(home, *command, status=10, log=AWAY)
+    (home / "log.sqlite").write_bytes(b"this is no database" * 1_000)
+    assert "move it and its -wal and -shm files away" in said(home, *command, status=12)
+
+
 def test_a_log_that_is_not_there(home: Path) -> None:
     assert "`thumbline collect` or `thumbline up` makes it" in said(home, "load", "--until-empty", status=11)
 

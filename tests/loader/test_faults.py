@@ -31,6 +31,12 @@ def store(url: WarehouseUrl) -> Iterator[DuckLakeStore]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def gone_is_gone_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that went stays away: not ten seconds in each test."""
+    monkeypatch.setattr("thumbline_ingest.log.sqlite.writer._GONE_S", 1.0)
+
+
 def load(log, store, **settings: object) -> None:
     """Land what is there; ended after a while even where a fault would keep it for ever."""
     stop, hung = threading.Event(), threading.Event()

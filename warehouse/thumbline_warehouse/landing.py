@@ -360,7 +360,8 @@ def _uuid_at(ms: int) -> str:
 
 def _arrow(batch: Sequence[Records]) -> pa.Table:
     # In pieces: DuckDB reads as many at a time as it has threads.
-    return pa.Table.from_batches(_table(batch).to_batches(max_chunksize=_ROWS_PER_PIECE))
+    table = _table(batch)
+    return pa.Table.from_batches(table.to_batches(max_chunksize=_ROWS_PER_PIECE), schema=table.schema)
 
 
 def _table(batch: Sequence[Records]) -> pa.Table:

@@ -21,7 +21,8 @@ import duckdb
 
 from .compaction import compact
 from .connect import ConnectionSettings, connect
-from .errors import Fenced, LogChanged, WarehouseBusy
+from .errors import Fenced, LogChanged, MemoryExceeded, WarehouseBusy, WarehouseDamaged, WarehouseError
+from .faults import damaged_files, is_conflict, named, translated
 from .landing import Counts, Records, insert, stage
 from .migrate import migrate
 from .urls import WarehouseUrl
@@ -29,6 +30,7 @@ from .urls import WarehouseUrl
 _log = logging.getLogger("thumbline.warehouse")
 
 _MAX_TRIES: Final = 30
+_LOOK_DEEP_EVERY_S: Final = 600.0
 
 # Errors that what is landed can be the cause of. All others (a full disk, a lost file) are of the
 # warehouse, and no reason to set a record aside.
@@ -116,24 +118,34 @@ class DuckLakeStore:
 
     def __init__(self, url: WarehouseUrl, settings: StoreSettings | None = None) -> None:
         self.settings = settings or StoreSettings()
-        self._db = _retried(lambda: connect(url, settings=self.settings.connection), "open the warehouse")
-        _retried(lambda: migrate(self._db), "make tables and views")
+        self._url = url
+        with translated(url):
+            self._db = _retried(lambda: connect(url, settings=self.settings.connection), "open the warehouse")
+        with translated(url, self._db):
+            _retried(lambda: migrate(self._db), "make tables and views")
+        # When all files were last read to find out what an error is of: that takes its time.
+        self._looked_deep_at = -_LOOK_DEEP_EVERY_S
         # What is known of a log as of a load: read again only when somebody else has landed since.
         self._known: tuple[str, int] | None = None
         self._positions: dict[int, int] = {}
 
     def register_log(self, log_id: str, name: str, partitions: int, *, accept_new: bool = False) -> None:
-        rows = self._db.execute(
-            "SELECT log_id, partitions FROM logs WHERE name = ? ORDER BY seen_at DESC, partitions DESC LIMIT 1", [name]
-        ).fetchall()
+        known = "SELECT log_id, partitions FROM logs WHERE name = ? ORDER BY seen_at DESC, partitions DESC LIMIT 1"
+        with translated(self._url, self._db):
+            rows = self._db.execute(known, [name]).fetchall()
         if rows and rows[0] == (log_id, partitions):
             return
         if rows and not accept_new:
             _refuse_changed(name, log_id, partitions, rows[0])
         statement = "INSERT INTO logs VALUES (?, ?, ?, make_timestamp(epoch_us(now())))"
-        _retried(lambda: self._db.execute(statement, [log_id, name, partitions]), "register the log")
+        with translated(self._url, self._db):
+            _retried(lambda: self._db.execute(statement, [log_id, name, partitions]), "register the log")
 
     def positions(self, log_id: str) -> dict[int, int]:
+        with translated(self._url, self._db):
+            return self._stored_positions(log_id)
+
+    def _stored_positions(self, log_id: str) -> dict[int, int]:
         rows = self._db.execute(
             "SELECT partition, max(next_position) FROM loads WHERE log_id = ? GROUP BY partition", [log_id]
         ).fetchall()
@@ -145,16 +157,120 @@ class DuckLakeStore:
             return Landed(0, {})
         try:
             stage(self._db, batch)
+        except _BATCH_ERRORS:
+            # Nothing was read but the batch.
+            return self._land_in_parts(log_id, batch)
+        except duckdb.Error as error:
+            raise self._fault(error) from error
+        try:
             return self._retry_land(log_id, batch)
         except duckdb.Error as error:
-            if _is_conflict(error) or isinstance(error, (duckdb.IOException, duckdb.HTTPException)):
-                raise WarehouseBusy(str(error)) from error
+            # A damaged file raises what a bad record would: it is looked for before a record is set aside.
+            fault = self._fault(error)
+            if fault is not error and not isinstance(fault, MemoryExceeded):
+                raise fault from error
             if not isinstance(error, _BATCH_ERRORS):
                 raise
             return self._land_in_parts(log_id, batch)
 
     def compact(self) -> None:
-        compact(self._db, self.settings.keep_files_s)
+        """Merge small files, forget old snapshots, and remove files that nothing refers to any more."""
+
+    def close(self) -> None:
+        """Let go of the catalog."""
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """
+    How a store works.
+
+    Attributes:
+        loader: name of this loader, written beside each load.
+        keep_files_s: for how long a file that was merged away stays for readers that still use it.
+        connection: what DuckDB may use.
+    """
+
+    loader: str = "loader"
+    keep_files_s: int = 600
+    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
+
+
+class DuckLakeStore:
+    """
+    A `WarehouseStore` on DuckLake; makes tables and views that are not there yet.
+
+    Args:
+        url: where the warehouse is.
+        settings: how to work.
+    """
+
+    def __init__(self, url: WarehouseUrl, settings: StoreSettings | None = None) -> None:
+        self.settings = settings or StoreSettings()
+        self._url = url
+        with translated(url):
+            self._db = _retried(lambda: connect(url, settings=self.settings.connection), "open the warehouse")
+        with translated(url, self._db):
+            _retried(lambda: migrate(self._db), "make tables and views")
+        # When all files were last read to find out what an error is of: that takes its time.
+        self._looked_deep_at = -_LOOK_DEEP_EVERY_S
+        # What is known of a log as of a load: read again only when somebody else has landed since.
+        self._known: tuple[str, int] | None = None
+        self._positions: dict[int, int] = {}
+
+    def register_log(self, log_id: str, name: str, partitions: int, *, accept_new: bool = False) -> None:
+        known = "SELECT log_id, partitions FROM logs WHERE name = ? ORDER BY seen_at DESC, partitions DESC LIMIT 1"
+        with translated(self._url, self._db):
+            rows = self._db.execute(known, [name]).fetchall()
+        if rows and rows[0] == (log_id, partitions):
+            return
+        if rows and not accept_new:
+            _refuse_changed(name, log_id, partitions, rows[0])
+        statement = "INSERT INTO logs VALUES (?, ?, ?, make_timestamp(epoch_us(now())))"
+        with translated(self._url, self._db):
+            _retried(lambda: self._db.execute(statement, [log_id, name, partitions]), "register the log")
+
+    def positions(self, log_id: str) -> dict[int, int]:
+        with translated(self._url, self._db):
+            return self._stored_positions(log_id)
+
+    def _stored_positions(self, log_id: str) -> dict[int, int]:
+        rows = self._db.execute(
+            "SELECT partition, max(next_position) FROM loads WHERE log_id = ? GROUP BY partition", [log_id]
+        ).fetchall()
+        return dict(rows)
+
+    def land(self, log_id: str, batch: Sequence[Records]) -> Landed:
+        batch = [records for records in batch if records.next > records.first or records.lost]
+        if not batch:
+            return Landed(0, {})
+        try:
+            stage(self._db, batch)
+        except _BATCH_ERRORS:
+            # Nothing was read but the batch.
+            return self._land_in_parts(log_id, batch)
+        except duckdb.Error as error:
+            raise self._fault(error) from error
+        try:
+            return self._retry_land(log_id, batch)
+        except duckdb.Error as error:
+            # A damaged file raises what a bad record would: it is looked for before a record is set aside.
+            fault = self._fault(error)
+            if fault is not error and not isinstance(fault, MemoryExceeded):
+                raise fault from error
+            if not isinstance(error, _BATCH_ERRORS):
+                raise
+            return self._land_in_parts(log_id, batch)
+
+    def _stage(self, batch: Sequence[Records]) -> None:
+        stage(self._db, batch)
+
+    def compact(self) -> None:
+        try:
+            compact(self._db, self.settings.keep_files_s, damaged_files(self._db, self._url))
+        except duckdb.Error as error:
+            # What is not merged now is only slower to read.
+            _log.warning("compaction is left for the next time: %s", self._fault(error))
 
     def close(self) -> None:
         self._db.close()
@@ -166,7 +282,7 @@ class DuckLakeStore:
             except duckdb.Error as error:
                 self._rollback()
                 self._known = None
-                if not _is_conflict(error) or attempt == _MAX_TRIES - 1:
+                if not is_conflict(error) or attempt == _MAX_TRIES - 1:
                     raise
                 _pause(attempt)
             except BaseException:
@@ -179,7 +295,7 @@ class DuckLakeStore:
         db.execute("BEGIN")
         (head,) = db.execute("SELECT load_id FROM head").fetchone() or (0,)
         if self._known != (log_id, head):
-            self._positions = self.positions(log_id)
+            self._positions = self._stored_positions(log_id)
             self._known = (log_id, head)
         self._check_positions(batch)
         load_id = int(head) + 1
@@ -259,6 +375,24 @@ class DuckLakeStore:
         )
         return self._retry_land(log_id, batch)
 
+    def _fault(self, error: duckdb.Error) -> WarehouseError | duckdb.Error:
+        """The error as the warehouse names it; itself where it has no name."""
+        deep = time.monotonic() - self._looked_deep_at > _LOOK_DEEP_EVERY_S
+        fault = named(error, self._url, self._db, deep=deep)
+        if isinstance(fault, WarehouseDamaged):
+            self._forget_files()
+        if fault is None and deep:
+            self._looked_deep_at = time.monotonic()
+        if fault is None and isinstance(error, duckdb.IOException):
+            # Of the disk or the network, whatever it is: not of a record.
+            return WarehouseBusy(str(error))
+        return fault or error
+
+    def _forget_files(self) -> None:
+        # DuckDB remembers what it has read of a file: one that was restored is to be read anew.
+        for value in ("false", "true"):
+            self._db.execute(f"SET enable_external_file_cache = {value}")
+
     def _rollback(self) -> None:
         with contextlib.suppress(duckdb.Error):
             self._db.execute("ROLLBACK")
@@ -274,17 +408,12 @@ def _refuse_changed(name: str, log_id: str, partitions: int, known: tuple[str, i
         raise LogChanged(f"{name} has {partitions} partitions, and had {known[1]} before")
 
 
-def _is_conflict(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return isinstance(error, duckdb.TransactionException) or "conflict" in text or "database is locked" in text
-
-
 def _retried(action: Callable[[], object], what: str) -> duckdb.DuckDBPyConnection:
     for attempt in range(_MAX_TRIES):
         try:
             return action()  # type: ignore[return-value]
         except duckdb.Error as error:
-            if not _is_conflict(error) or attempt == _MAX_TRIES - 1:
+            if not is_conflict(error) or attempt == _MAX_TRIES - 1:
                 raise
             _pause(attempt)
     raise WarehouseBusy(f"could not {what}")

@@ -21,6 +21,7 @@ from thumbline_warehouse.copy import copy_to_file
 from thumbline_warehouse.urls import WarehouseUrl
 
 from .context import settings_of
+from .faults import outcome
 from .settings import Settings
 from .status import read_status
 
@@ -48,7 +49,8 @@ def query(context: click.Context, /, sql: str, format_: str) -> None:
             names = [column[0] for column in result.description or []]
             rows = result.fetchall()
         except duckdb.Error as error:
-            raise click.ClickException(str(error)) from error
+            # What is wrong with the warehouse, before what is wrong with the query.
+            raise outcome_of_query(error, settings) from error
     {"table": _print_table, "csv": _print_csv, "json": _print_json}[format_](names, rows)
 
 
@@ -92,6 +94,11 @@ def snapshot(context: click.Context, /, file: Path) -> None:
     with closing(_connect(settings)) as db:
         load_id = copy_to_file(db, file)
     click.echo(f"{file}: all events up to load {load_id}")
+
+
+def outcome_of_query(error: duckdb.Error, settings: Settings) -> Exception:
+    """A fault of the warehouse, or else DuckDB's own words on the query."""
+    return error if outcome(error, settings) is not None else click.ClickException(str(error))
 
 
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:

@@ -9,23 +9,35 @@ from typing import Any
 import click
 
 from thumbline._version import __version__
-from thumbline_ingest.log import LogMisconfigured, LogUnavailable
 from thumbline_ingest.parents import end_with_parent_of_environment
-from thumbline_warehouse.errors import WarehouseError
 
 from . import export, import_, inspect, keys, run, sample, statuspage, topic, up
+from .faults import outcome, say
+from .settings import Settings, resolve
 
 
 class _Root(click.Group):
-    """A group that turns the project's own errors into one line and an exit status."""
+    """A group that turns faults which have a name into one line and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (LogMisconfigured, LogUnavailable, WarehouseError, FileNotFoundError, ValueError) as error:
-            click.echo(f"thumbline: {error}", err=True)
-            # 2: nothing that a restart would mend.
-            ctx.exit(getattr(error, "exit_code", 1 if isinstance(error, LogUnavailable) else 2))
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            found = outcome(error, _settings(ctx))
+            if found is None:
+                # Shows where it came from.
+                raise
+            say(found[0])
+            ctx.exit(found[1])
+
+
+def _settings(ctx: click.Context) -> Settings | None:
+    try:
+        return resolve(ctx.find_root().obj or {})
+    except click.ClickException:
+        return None
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,11 +17,16 @@ from thumbline_ingest.loader import Loader, LoaderSettings
 from thumbline_ingest.log import open_log
 from thumbline_ingest.slots import take_slot
 from thumbline_warehouse.connect import ConnectionSettings
+from thumbline_warehouse.errors import WarehouseBusy
 from thumbline_warehouse.store import DuckLakeStore, StoreSettings
 from thumbline_warehouse.urls import WarehouseUrl
 
 from .context import settings_of
 from .settings import Settings, listed
+
+_log = logging.getLogger("thumbline.loader")
+
+_RETRY_S: Final = 5.0
 
 
 @click.command()
@@ -86,7 +92,9 @@ def load(context: click.Context, /, until_empty: bool, accept_new_log: bool, acc
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _member(settings) as member, closing(_store(settings, member)) as store:
+    with _member(settings) as member, _opened(settings, member, stop, until_empty) as store:
+        if store is None:
+            return
         loader_settings = LoaderSettings(
             member=member,
             max_batch_records=settings.max_batch_records,
@@ -96,6 +104,25 @@ def load(context: click.Context, /, until_empty: bool, accept_new_log: bool, acc
             accept_gap=accept_gap,
         )
         Loader(open_log(settings.log_url), store, loader_settings).run(stop, until_empty=until_empty)
+
+
+@contextmanager
+def _opened(settings: Settings, member: str, stop: threading.Event, once: bool) -> Iterator[DuckLakeStore | None]:
+    """The warehouse, waited for while its disk is full or another process holds it; None when told to stop."""
+    store: DuckLakeStore | None = None
+    while store is None and not stop.is_set():
+        try:
+            store = _store(settings, member)
+        except WarehouseBusy as error:
+            if once:
+                raise
+            _log.warning("the warehouse cannot be opened now, and it is tried again: %s", error)
+            stop.wait(_RETRY_S)
+    if store is None:
+        yield None
+        return
+    with closing(store):
+        yield store
 
 
 def _store(settings: Settings, member: str) -> DuckLakeStore:

@@ -22,12 +22,11 @@ from thumbline_ingest.ports import PortInUse, ensure_free, free_port
 from thumbline_ingest.statuspage.settings import NotSafe
 
 from .context import settings_of
+from .faults import HOPELESS, outcome
 from .settings import Settings
 from .status import Status, read_status
 from .statuspage import page_settings
 
-# A child that ends with this cannot be helped by starting it again.
-_HOPELESS: Final = 2
 _STOP_TIMEOUT_S: Final = 15.0
 _STATUS_INTERVAL_S: Final = 2.0
 
@@ -55,7 +54,7 @@ class _Child:
         """Start it again if it died; its exit status if that is hopeless."""
         if self.process is None or self.process.poll() is None:
             return None
-        if self.process.returncode == _HOPELESS or (time.monotonic() - self.started_at < 1.0 and self.restarts >= 5):
+        if self.process.returncode in HOPELESS or (time.monotonic() - self.started_at < 1.0 and self.restarts >= 5):
             return self.process.returncode or 1
         if time.monotonic() - self.started_at > min(2.0**self.restarts * 0.2, 10.0):
             self.restarts += 1
@@ -181,7 +180,8 @@ def _line(settings: Settings) -> str:
     try:
         status: Status = read_status(settings)
     except Exception as error:  # noqa: BLE001 - a status line never ends what it reports on
-        return f"status: {type(error).__name__}"
+        found = outcome(error, settings)
+        return f"status: {found[0] if found else type(error).__name__}"
     return (
         f"sent {status.sent:,} · landed {status.landed:,} · duplicate {status.duplicate:,} · "
         f"conflict {status.conflict:,} · quarantined {status.quarantined:,} · orphaned {status.orphaned:,} · "

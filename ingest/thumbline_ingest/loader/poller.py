@@ -14,6 +14,8 @@ _POLL_S: Final = 0.1
 _POLL_RECORDS: Final = 10_000
 _RETRY_S: Final = 0.5
 _CLOSE_TIMEOUT_S: Final = 10.0
+# A reader that has brought nothing but errors for this long is made anew.
+_RENEW_AFTER_S: Final = 30.0
 # Polls that wait to be landed; with the one being landed this bounds what the loader holds.
 _MAX_WAITING: Final = 12
 _MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -117,6 +119,7 @@ class Poller:
             self._wait(error)
             return
         self._announced = self._assigned = frozenset()
+        well_at = time.monotonic()
         try:
             while not self._stop.is_set() and not self._reopen.is_set():
                 self._alive_at = time.monotonic()
@@ -125,7 +128,11 @@ class Poller:
                     polled = reader.poll(_POLL_S, _POLL_RECORDS)
                 except LogUnavailable as error:
                     self._wait(error)
+                    if time.monotonic() - well_at > _RENEW_AFTER_S:
+                        # It may be the reader that is broken, and not the log.
+                        return
                     continue
+                well_at = time.monotonic()
                 # Newly assigned partitions are told once; they stay so until `seek` has come.
                 fresh = polled.newly_assigned - self._announced
                 self._announced = polled.newly_assigned

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from thumbline_ingest.log import LogMisconfigured, LogUnavailable
+from thumbline_warehouse.errors import WarehouseError
+
 _T = TypeVar("_T")
+
+# Errors whose message is a sentence for people.
+_SENTENCES = (LogUnavailable, LogMisconfigured, WarehouseError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Kept(Generic[_T]):
         try:
             value = self._look()
         except Exception as problem:  # noqa: BLE001 - whatever is wrong with what is looked at, the page goes on
-            error = f"{type(problem).__name__}: {problem}"
+            error = str(problem) if isinstance(problem, _SENTENCES) else f"{type(problem).__name__}: {problem}"
         with self._changed:
             self._due_at = began + max(self._least_s, self._share * (time.thread_time() - worked_s))
             self._error = error

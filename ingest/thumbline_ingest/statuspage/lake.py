@@ -8,6 +8,7 @@ import threading
 import duckdb
 
 from thumbline_warehouse.connect import NAME, ConnectionSettings, connect
+from thumbline_warehouse.faults import named
 from thumbline_warehouse.urls import WarehouseUrl
 
 
@@ -60,6 +61,12 @@ class Lake:
         if self._db is None or self._file() != self._made_of:
             self.connection().close()
         return self._number
+
+    def fault(self, error: duckdb.Error) -> Exception:
+        """What an error means, as a sentence where there is one."""
+        with self._lock:
+            # Files are not read for it: the page looks every few seconds.
+            return named(error, self._url, self._db, deep=False) or error
 
     def forget(self) -> None:
         """Open the warehouse anew next time: what went wrong may be the connection."""

@@ -85,6 +85,8 @@ class Places:
                 return read_positions(db)
         except (FileNotFoundError, duckdb.CatalogException):
             return {}
+        except duckdb.Error as error:
+            raise self._fault(error) from error
 
     def _look_at_warehouse(self) -> Figures:
         try:
@@ -95,6 +97,10 @@ class Places:
         except (FileNotFoundError, duckdb.CatalogException):
             # The loader makes it.
             return Figures()
-        except duckdb.Error:
-            self._lake.forget()
-            raise
+        except duckdb.Error as error:
+            raise self._fault(error) from error
+
+    def _fault(self, error: duckdb.Error) -> Exception:
+        fault = self._lake.fault(error)
+        self._lake.forget()
+        return fault

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaConnectionError, KafkaError
+from kafka.errors import BrokerResponseError, KafkaConnectionError, KafkaError
 
 from ..base import LogMisconfigured, LogUnavailable
 from .clients import made
@@ -110,11 +110,11 @@ def look_at_brokers(settings: KafkaSettings, timeout_s: float) -> None:
                 raise LogUnavailable(f"{settings.name}: partition {partition['partition_index']} has no leader")
         if any(len(partition["isr_nodes"]) < len(partition["replica_nodes"]) for partition in partitions):
             _look_at_copies(admin, settings, min(len(partition["isr_nodes"]) for partition in partitions))
-        # A small question that any client may ask of each; the state is one in which there are next to no groups.
-        admin.list_groups(
-            broker_ids=sorted({node for partition in partitions for node in partition["isr_nodes"]}),
-            states_filter=["Dead"],
-        )
+        for node in sorted({node for partition in partitions for node in partition["isr_nodes"]}):
+            # Any answer is one: whether this client may know of groups, or the broker has loaded them, is nothing here.
+            with contextlib.suppress(BrokerResponseError):
+                # A small question that each broker answers for itself: there are next to no groups in that state.
+                admin.list_groups(broker_ids=[node], states_filter=["Dead"])
 
 
 def _look_at_copies(admin: Any, settings: KafkaSettings, copies: int) -> None:

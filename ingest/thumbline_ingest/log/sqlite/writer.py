@@ -21,8 +21,8 @@ _log = logging.getLogger("thumbline.log")
 _MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 _APPEND_TIMEOUT_S: Final = 10.0
 _CHECK_TIMEOUT_MS: Final = 1_500
-# A file that is gone for this long does not come back by itself.
-_GONE_S: Final = 2.0
+# A file that is gone for this long does not come back by itself. Long enough to put a file back by hand.
+_GONE_S: Final = 10.0
 
 
 class _Waiting:

@@ -4,8 +4,8 @@ What the collector writes around an event: who sent it and when it came.
     {"v":1,"project":"demo","received_at":1764000000000,"event":{"kind":"thumb",...}}
     {"v":1,"project":"demo","received_at":1764000000000,"extra":{"mood":"good"},"event":{...}}
 
-The event's own bytes stay as they were sent. `received_at` is Unix time in milliseconds. `extra`
-holds the fields that this version's contract does not know, where there are any.
+The event's own bytes stay as they were sent, unless something in it had to be mended first. `received_at`
+is Unix time in milliseconds. `extra` holds the fields that this version's contract does not know, where there are any.
 """
 
 from __future__ import annotations

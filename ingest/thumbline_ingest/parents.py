@@ -1,9 +1,10 @@
 """
 Processes that do not outlive the process that started them, in whatever moment that one is killed.
 
-Linux sends a signal when the parent is gone (`PR_SET_PDEATHSIG`). It is asked for first thing in a child; that
-the parent is still there is looked at afterwards, so that there is no moment in between. What a signal does not
-end is killed by a thread, which also does the whole work on other systems.
+A thread waits for the parent's end. Until there is one, Linux sends a signal itself (`PR_SET_PDEATHSIG`), which is
+asked for first thing in a child; that the parent is still there is looked at afterwards, so that there is no moment
+in between. The thread sends SIGTERM, and has a timer of the system kill what that does not end: a server that is told
+to stop while it begins to serve may hang in the handler and keep every thread of Python from running.
 """
 
 from __future__ import annotations
@@ -31,22 +32,27 @@ _PATIENCE_S: Final = 12.0
 
 def ask_for_sigterm() -> None:
     """Linux: be sent SIGTERM when the parent's thread that made this process is gone. Stays through `exec`."""
+    _ask_for(signal.SIGTERM)
+
+
+def _ask_for(number: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def end_with(parent_pid: int, patience_s: float = _PATIENCE_S) -> None:
     """
-    End when the parent is gone: by SIGTERM, and by SIGKILL where that is not enough.
+    End when the parent is gone: by SIGTERM, and by force where that is not enough.
 
     To be called in the main thread, before anything that takes time.
 
     Args:
         parent_pid: who started this process.
-        patience_s: seconds until SIGKILL.
+        patience_s: seconds between the two.
     """
     # The handler may be the parent's, inherited by a fork, which only wakes a loop that this process has not.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     ask_for_sigterm()
     gone = _watch(parent_pid)
     if os.getppid() != parent_pid:  # since when, nobody knows: nothing was asked of this process yet
@@ -54,13 +60,14 @@ def end_with(parent_pid: int, patience_s: float = _PATIENCE_S) -> None:
 
     def wait() -> None:
         gone()
-        # Again and again: one that comes just before a server begins to wait for it is not seen.
-        for _ in range(round(patience_s / _AGAIN_S)):
+        # The timer first: it ends the process without any code of its own.
+        signal.setitimer(signal.ITIMER_REAL, patience_s)
+        while True:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(_AGAIN_S)
-        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="thumbline-parent", daemon=True).start()
+    _ask_for(0)
 
 
 def end_with_parent_of_environment() -> None:

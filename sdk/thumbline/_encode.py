@@ -15,6 +15,7 @@ from ._version import __version__
 from .errors import InvalidEvent, invalid
 from .events import EVENT_ADAPTER, Event
 from .problems import Problem, problems_of
+from .repair import repair
 
 if TYPE_CHECKING:
     from .settings import ClientSettings
@@ -155,8 +156,6 @@ def _is_instant(value: Any) -> bool:
 
 
 def _repaired(event: dict[str, Any], now: datetime) -> Encoded:
-    from .repair import repair
-
     try:
         found = repair(event, EVENT_ADAPTER.validate_python, now)
         return Encoded(_written(EVENT_ADAPTER.validate_python(found.event)), found.changed)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import base64
 import math
+import os
+import sys
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -172,30 +174,24 @@ def plain_key(key: Any) -> str | None:
 
 def _scalar(value: Any) -> Any:
     """What is one value to Python: as text or a number."""
-    import datetime as dt
-    import decimal
-    import enum
-    import os
-    import uuid
-
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, str):
+    if isinstance(value, str) and not _is_a(value, "enum", "Enum"):
         return "".join(value)  # of a class of its own: its characters
-    if isinstance(value, bool | int):
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _bytes(bytes(value))
+    if _is_a(value, "enum", "Enum"):
+        return value.value
+    if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return _bytes(bytes(value))
-    if isinstance(value, dt.timedelta):
+    if _is_a(value, "datetime", "timedelta"):
         return value.total_seconds()
-    if isinstance(value, dt.date | dt.time):
+    if _is_a(value, "datetime", "date") or _is_a(value, "datetime", "time"):
         # Pandas' NaT is a datetime that equals nothing.
         return value.isoformat() if value == value else LEFT_OUT
-    if isinstance(value, decimal.Decimal):
+    if _is_a(value, "decimal", "Decimal"):
         return _decimal(value)
-    if isinstance(value, uuid.UUID):
+    if _is_a(value, "uuid", "UUID"):
         return str(value)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
@@ -204,6 +200,12 @@ def _scalar(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy, torch and their like
         return value.tolist()
     return LEFT_OUT
+
+
+def _is_a(value: Any, module: str, name: str) -> bool:
+    # Not imported for it: whoever has such a value has the module, and an import on the way of an event would be slow.
+    known = sys.modules.get(module)
+    return known is not None and isinstance(value, getattr(known, name))
 
 
 def _fields(value: Any) -> Any:

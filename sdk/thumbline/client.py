@@ -118,6 +118,7 @@ class Client:
                 settings.url,
                 connect_timeout_s=settings.connect_timeout_s,
                 read_timeout_s=settings.read_timeout_s,
+                request_timeout_s=settings.request_timeout_s,
             )
         self._clock = clock or SystemClock()
         self._minter: Minter | None = None

@@ -142,7 +142,9 @@ def _give_way(event: dict[str, Any], error: ValidationError, changed: set[str], 
             event[name] = {key: value for key, value in event[name].items() if key != inside}
         else:
             return False
-    gave = {name for name, value in before.items() if name not in event or event[name] is not value}
+    gave = {
+        name for name in before.keys() | event.keys() if before.get(name, LEFT_OUT) is not event.get(name, LEFT_OUT)
+    }
     changed |= gave
     return bool(gave)
 

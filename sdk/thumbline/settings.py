@@ -47,6 +47,7 @@ class ClientSettings:
         flush_interval_s: longest wait of an event for others to travel with.
         connect_timeout_s: until a connection must stand.
         read_timeout_s: without a byte, until an answer is given up.
+        request_timeout_s: for a request as a whole, from the connection to the last byte of its answer.
         backoff_initial_s: ceiling of the first random wait after a failure; it doubles from there.
         backoff_max_s: ceiling of the longest one.
         misconfigured_wait_s: wait after an answer that says that the key or the URL is wrong.
@@ -71,6 +72,7 @@ class ClientSettings:
     flush_interval_s: float = 0.5
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
+    request_timeout_s: float = 30.0
     backoff_initial_s: float = 0.25
     backoff_max_s: float = 30.0
     misconfigured_wait_s: float = 30.0
@@ -96,6 +98,7 @@ class ClientOptions(TypedDict, total=False):
     flush_interval_s: float
     connect_timeout_s: float
     read_timeout_s: float
+    request_timeout_s: float
     backoff_initial_s: float
     backoff_max_s: float
     misconfigured_wait_s: float

@@ -61,22 +61,35 @@ class HttpTransport:
         url: the collector's base URL; events go to `{url}/v1/events`.
         connect_timeout_s: seconds until a connection must stand.
         read_timeout_s: seconds without a byte until an answer is given up.
+        request_timeout_s: seconds for all of a request, from the connection to the last byte of its answer.
     """
 
-    def __init__(self, url: str, *, connect_timeout_s: float = 3.0, read_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_timeout_s: float = 3.0,
+        read_timeout_s: float = 10.0,
+        request_timeout_s: float = 30.0,
+    ) -> None:
         # Loaded now and not on the sender's thread: a fork in the middle of an import would leave half
         # a module behind in the child. The codec is what host names go through; it loads when first used.
         import urllib3
+
+        from ._deadline import Deadline, bounded_pool
 
         codecs.lookup("idna")
         self._urllib3 = urllib3
         self._endpoint = url.rstrip("/") + "/v1/events"
         self._timeouts = (connect_timeout_s, read_timeout_s)
+        self._deadline = Deadline(request_timeout_s)
+        self._make_pool = bounded_pool
         self._pool: HTTPConnectionPool | None = None
         self._pid = 0
 
     def send(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Post one batch; see `Transport.send`."""
+        self._deadline.begin()
         try:
             response = self._pool_of_this_process().request(
                 "POST",
@@ -109,7 +122,7 @@ class HttpTransport:
         # A connection must not be shared with a parent process: answers would be read by the wrong one.
         if self._pool is None or self._pid != os.getpid():
             connect_s, read_s = self._timeouts
-            timeout = self._urllib3.Timeout(connect=connect_s, read=read_s)
-            self._pool = self._urllib3.connection_from_url(self._endpoint, maxsize=1, timeout=timeout)
+            timeout = self._urllib3.Timeout(connect=min(connect_s, self._deadline.limit_s), read=read_s)
+            self._pool = self._make_pool(self._endpoint, timeout, self._deadline)
             self._pid = os.getpid()
         return self._pool

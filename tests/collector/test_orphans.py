@@ -57,8 +57,8 @@ def kill_after(home: Path, command: str, delay_s: float, children: int = 0) -> N
         started.wait()
         what = f"{command} killed after {delay_s:.3f} s"
         wait_for(lambda: is_free(port), 8, f"a free port, {what}")
-        # One that was told to stop just before it began to serve waits for ever, without the port, and is killed.
-        wait_for(lambda: not processes(port), 20, f"the end of all, {what}")
+        # One that was told to stop just before it began to serve may hang, without the port, until its timer ends it.
+        wait_for(lambda: not processes(port), 25, f"the end of all, {what}")
     finally:
         for pid in processes(port):
             os.kill(pid, signal.SIGKILL)

@@ -127,6 +127,14 @@ def test_no_turn_in_time() -> None:
         pass
 
 
+def test_numbers_that_cannot_be_shared_end_nothing(tmp_path: Path) -> None:
+    """The temporary folder is full, or gone: the thread that looks at log and disk goes on."""
+    metrics = Metrics(tmp_path / "gone")
+    readiness = Readiness(CollectorSettings("memory:", tmp_path / "k", tmp_path), StubWriter(), metrics)
+    assert readiness.log().ok
+    readiness.close()
+
+
 def test_settings_survive_the_environment(tmp_path: Path) -> None:
     """What `to_environ` writes is what `from_environ` reads; unknown names are an error."""
     settings = CollectorSettings("sqlite:x", tmp_path / "k", tmp_path, port=1, run_dir=tmp_path)

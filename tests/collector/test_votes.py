@@ -574,6 +574,10 @@ class TestTime:
         assert other.shift_ms("demo\0mia", PageClock(NOW_MS, 500)) == 0
         assert one.shift_ms("demo\0mia", PageClock(NOW_MS, 59_000)) == 0
 
+    def test_a_worker_that_can_share_nothing_remembers_for_itself(self, tmp_path: Path) -> None:
+        alone = PageClocks(tmp_path / "none" / "clocks")
+        assert [alone.shift_ms("demo\0mia", PageClock(NOW_MS, off)) for off in (90_100, 89_900)] == [120_000, 120_000]
+
     def test_without_sent_at_it_is_bounded(self) -> None:
         assert self.corrected(3_600_000) == 60
         assert self.corrected(1e13) == 60

@@ -74,7 +74,7 @@ def test_of_100_events_7_bad_of_7_sorts_are_named_and_93_land(start: Start) -> N
         "occurred_at": thumb("b", "up", occurred_at="yesterday"),
         "rater": {k: v for k, v in thumb("b", "up").items() if k != "rater"},
         "kind": thumb("b", "up") | {"kind": "dance"},
-        "comment": thumb("b", "up", comment="nul \x00 inside"),
+        "target_id": thumb("", "up", comment="nul \x00 inside"),
         "messages.0.role": completion("c", messages=[{"role": "robot", "content": "x"}]),
     }
     batch = good.copy()
@@ -88,6 +88,22 @@ def test_of_100_events_7_bad_of_7_sorts_are_named_and_93_land(start: Start) -> N
     assert named == set(bad)
     up.wait_until_landed(93)
     assert targets(up) == sorted(f"g{i}" for i in range(93))
+
+
+def test_odd_text_and_properties_of_a_page_and_a_server_land(start: Start) -> None:
+    """What no text can hold, and what is too long, is changed on the way in; the votes are in the warehouse."""
+    up = start()
+    odd = [
+        thumb("a0", "up", comment="nul \x00, half \ud800"),
+        thumb("a1", "up", comment="x" * 20_000),
+        thumb("a2", "up", properties={"huge": 2**70, "nan": float("nan")}, tags=["t" * 200]),
+        completion("a3", messages=[{"role": "user", "content": "nul \x00, half \ud800"}]),
+    ]
+
+    assert post(up, odd)["accepted"] == 4
+
+    up.wait_until_landed(4)
+    assert targets(up) == ["a0", "a1", "a2"]
 
 
 def test_a_plain_exit_loses_nothing(start: Start) -> None:

@@ -73,7 +73,7 @@ class CapturingServer:
         found = sorted(self.stored.values(), key=lambda e: e["sequence"])
         return [event for event in found if kind in (None, event["kind"])]
 
-    def wait_for(self, count, timeout_s=5.0):
+    def wait_for(self, count, timeout_s=20.0):
         deadline = time.monotonic() + timeout_s
         while len(self.stored) < count and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -156,7 +156,7 @@ def run_python():
         if not wait:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         start = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         done.seconds = time.monotonic() - start
         if check:
             assert done.returncode == 0, done.stderr

@@ -16,6 +16,14 @@ from thumbline.events import EVENT_ADAPTER
 from thumbline.testing import RecordingTransport
 
 
+def until(holds, timeout_s=20):
+    """Wait for something that other threads bring about."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def thumbs(client, count, start=0):
     return [client.thumb(f"a{i}", "up", rater="u") for i in range(start, start + count)]
 
@@ -36,12 +44,11 @@ def test_a_thumb_arrives_as_the_contract_says(server, make_client):
 
 def test_no_thread_before_the_first_event(make_client):
     """A client that is not used costs no thread."""
-    before = threading.active_count()
     client = make_client()
 
-    assert before == threading.active_count()
+    assert not client._pipeline._sender.is_running
     client.thumb("a", "up", rater="u")
-    assert before < threading.active_count()
+    assert client._pipeline._sender.is_running
 
 
 def test_batches_hold_at_most_500_events(server, make_client):
@@ -67,12 +74,10 @@ def test_batches_stay_below_their_bytes(server, make_client):
 
 def test_events_wait_for_company(server, make_client):
     """Events of one interval share a request."""
-    client = make_client(flush_interval_s=0.2)
+    client = make_client(flush_interval_s=1.5)
     client.thumb("a0", "up", rater="u")
     client.flush()
-    for i in range(5):
-        client.thumb(f"a{i}", "up", rater="u")
-        time.sleep(0.005)
+    thumbs(client, 5)
 
     assert server.wait_for(6) == 6
     assert len(server.requests) == 2
@@ -88,7 +93,7 @@ def test_only_what_the_server_could_not_take_is_sent_again(server, make_client):
         )
     ]
     dropped = []
-    client = make_client(on_drop=dropped.append, flush_interval_s=0.3)
+    client = make_client(on_drop=dropped.append, flush_interval_s=10)
     ids = thumbs(client, 4)
 
     assert client.flush()
@@ -102,7 +107,7 @@ def test_only_what_the_server_could_not_take_is_sent_again(server, make_client):
 def test_a_whole_batch_is_sent_again(server, make_client, status):
     """Statuses that say nothing about the events keep them."""
     server.script = [status, status]
-    client = make_client()
+    client = make_client(flush_interval_s=10)
     ids = thumbs(client, 3)
 
     assert client.flush()
@@ -226,7 +231,7 @@ def test_outage_loses_nothing_and_stores_nothing_twice(server, make_client):
         ids.append(client.thumb("a", "up", rater="u"))
         time.sleep(0.005)
 
-    assert client.flush(5)
+    assert client.flush(30)
     assert set(ids) == set(server.stored)
     assert len(ids) == client.stats().accepted + client.stats().duplicate
     assert len(server.received) == len(set(server.received))
@@ -311,7 +316,9 @@ def test_close_spools_what_is_left(server, make_client, tmp_path):
     second = make_client(spool=tmp_path)
     assert second.flush()
     assert set(ids) == set(server.stored)
-    assert (second.stats().recovered, second.stats().accepted) == (20, 20)
+    # A request of the first one may have been under way to the end, and be taken now.
+    stats = second.stats()
+    assert (stats.recovered, stats.accepted + stats.duplicate) == (20, 20)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -335,9 +342,10 @@ def test_block_delivers_at_its_end(server):
 
 def test_aflush_leaves_the_loop_running(server, make_client):
     """The event loop turns while a slow server answers."""
+    turned = threading.Event()
 
     def slow(batch):
-        time.sleep(0.3)
+        turned.wait(10)
         return 200, {}, json.dumps(server.verdicts(batch)).encode()
 
     server.script = [slow]
@@ -347,6 +355,8 @@ def test_aflush_leaves_the_loop_running(server, make_client):
     async def tick():
         while True:
             turns.append(1)
+            if len(turns) > 10:
+                turned.set()
             await asyncio.sleep(0.01)
 
     async def main():
@@ -358,7 +368,7 @@ def test_aflush_leaves_the_loop_running(server, make_client):
 
     assert asyncio.run(main())
     assert len(server.stored) == 1
-    assert len(turns) > 10
+    assert turned.is_set()
 
 
 def test_aflush_ends_in_time(server, make_client):
@@ -407,16 +417,20 @@ def test_close_answers_for_events_that_are_being_encoded(server, make_client):
     """Where the deadline falls into the middle of a batch, each of its events is counted once."""
     client = make_client()
     sender, encode = client._pipeline._sender, client._pipeline._encode
+    began, may_end = threading.Event(), threading.Event()
 
     def slowly(draft):
-        time.sleep(0.05)
+        if not began.is_set():
+            began.set()
+            may_end.wait(10)
         return encode(draft)
 
     sender._encode = slowly
     thumbs(client, 6)
-    time.sleep(0.1)
+    assert began.wait(10)
     client.close(0.0)
-    time.sleep(0.2)
+    may_end.set()
+    until(lambda: not sender.is_running)
 
     stats = client.stats()
     assert (stats.queued, stats.created) == (0, stats.accounted)
@@ -507,18 +521,16 @@ def test_close_from_on_drop_does_not_wait_for_itself(make_client):
     def close(drop):
         if drop.reason == "invalid":
             start = time.monotonic()
-            client.close(1.5)
+            client.close(8)
             took.append(time.monotonic() - start)
 
     client = make_client(on_drop=close)
     client.thumb("a", "up", rater="u")
     client.thumb("a", "sideways", rater="u")
     client.thumb("a", "up", rater="u")
-    deadline = time.monotonic() + 5
-    while not took and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: took)
 
-    assert took[0] < 1
+    assert took[0] < 6
     assert client.stats().accounted == 3
 
 
@@ -545,10 +557,7 @@ def test_a_forgotten_client_delivers_and_goes(server):
     assert gone() is None
     assert server.wait_for(1) == 1
     sender._signal.set()
-    deadline = time.monotonic() + 3
-    while sender.is_running and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not sender.is_running
+    until(lambda: not sender.is_running)
 
 
 def test_a_dead_thread_is_made_anew(server, make_client):

@@ -185,6 +185,7 @@ def test_other_fields_of_a_vote(given, kept):
         (dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(seconds=17))), "2025-12-31T23:59:43"),
         (1_764_000_000, None),
         ("yesterday", None),
+        (object(), None),
     ],
 )
 def test_a_time_that_is_none_is_the_time_of_the_call(when, kept):

@@ -1,6 +1,7 @@
 """The end of the process, forks and kill -9, in processes of their own."""
 
 import signal
+import threading
 import time
 
 import pytest
@@ -69,11 +70,11 @@ def test_exit_after_an_exception_delivers(server, run_python):
 @pytest.mark.parametrize("mode", ["refused", "hanging"])
 def test_exit_without_a_server_ends_in_time_and_loses_nothing(server, run_python, tmp_path, mode):
     """Server away or silent: the process ends within its deadline, the next one delivers."""
-    gate = server
+    gate, over = server, threading.Event()
     if mode == "refused":
         server.is_down = True
     else:
-        server.script = [lambda batch: time.sleep(8) or 503] * 9
+        server.script = [lambda batch: 503 + 0 * over.wait(25)] * 9
     done = run_python(
         CLIENT
         + """
@@ -85,8 +86,10 @@ def test_exit_without_a_server_ends_in_time_and_loses_nothing(server, run_python
         tmp_path,
         quiet=False,
     )
-    assert done.seconds < 3
+    # Far from what the server takes; most of it is Python's own start where the machine is busy.
+    assert done.seconds < 15
     assert len(gate.stored) == 0
+    over.set()
 
     server.is_down, server.script = False, []
     done = run_python(
@@ -143,9 +146,9 @@ def test_ctrl_c_at_exit_is_swallowed_and_loses_nothing(server, run_python, tmp_p
         wait=False,
     )
     assert process.stdout.readline() == "ending\n"
-    time.sleep(0.3)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=18)
 
     assert process.returncode == 0
     assert "Traceback" not in errors
@@ -203,7 +206,7 @@ def test_a_fork_waits_for_the_check_of_an_event(server, run_python):
     assert slow.entered.wait(5)
     pid = os.fork()
     if pid:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
             time.sleep(0.01)
         if done == (0, 0):

@@ -55,6 +55,7 @@ def collect(context: click.Context, /, **flags: Any) -> None:
         port=settings.port,
         workers=settings.workers,
         threads=settings.threads,
+        connections=settings.connections,
         allowed_origins=listed(settings.allowed_origins),
         trusted_proxies=listed(settings.trusted_proxies),
         votes_per_receipt=settings.votes_per_receipt,

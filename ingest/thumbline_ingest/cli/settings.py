@@ -39,6 +39,7 @@ class Settings:
         port: its TCP port.
         workers: its processes.
         threads: requests under way a process; the next one gets a 503.
+        connections: open connections a process, idle ones included; above what the clients keep open.
         allowed_origins: origins whose pages may send votes, separated by commas, e.g. `https://chat.example.com`; when
             empty, votes are taken from everywhere, but only pages of the collector's own origin can read the answer.
         trusted_proxies: addresses or networks of the proxies in front, separated by commas, e.g. `10.0.0.0/8`; only
@@ -64,6 +65,7 @@ class Settings:
     port: int = 8400
     workers: int = 1
     threads: int = 64
+    connections: int = 8_192
     allowed_origins: str = ""
     trusted_proxies: str = ""
     votes_per_receipt: int = 60

@@ -119,8 +119,10 @@ class Metrics(Collector):
         with self._lock:
             text = json.dumps([self._numbers, self._gauges])
         temporary = self._shared_dir / f"metrics-{os.getpid()}.tmp"
-        temporary.write_text(text)
-        temporary.replace(temporary.with_suffix(".json"))
+        # A full disk must not end the thread that looks at log and disk: the numbers are left with the next call.
+        with contextlib.suppress(OSError):
+            temporary.write_text(text)
+            temporary.replace(temporary.with_suffix(".json"))
 
     def collect(self) -> Iterable[Metric]:
         """For `prometheus_client`: everything as metric families."""

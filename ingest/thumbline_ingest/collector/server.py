@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from thumbline_ingest.ports import PortInUse, ensure_free
-from thumbline_ingest.workers import Server
+from thumbline_ingest.workers import BACKLOG, MAX_BUFFER_BYTES, Server, room_for
 
 from .readiness import DRAINING_FILE
 from .settings import CollectorSettings
@@ -73,11 +73,15 @@ def _server(settings: CollectorSettings, run_dir: Path) -> _DrainingServer:
         interface=Interfaces.WSGI,
         factory=True,
         workers=settings.workers,
+        backlog=BACKLOG,
+        backpressure=room_for(settings.connections),
         blocking_threads=settings.threads + settings.vote_threads + _PROBE_THREADS,
         workers_kill_timeout=int(settings.stop_timeout_s),
         # One protocol, the one that the clients speak.
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=int(settings.header_timeout_s * 1000)),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.header_timeout_s * 1000), max_buffer_size=MAX_BUFFER_BYTES
+        ),
         websockets=False,
         # Its warnings are about thread counts that are chosen here on purpose.
         log_level=LogLevels.error,

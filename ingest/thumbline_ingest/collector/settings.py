@@ -36,6 +36,8 @@ class CollectorSettings:
         threads: requests to `/v1/events` per worker that may be under way, each with a thread, made when
             needed; more are answered 503. A request holds one while its body arrives and while it waits for
             the disk.
+        connections: open connections per worker, those on which nothing has come yet included; the next ones wait until
+            one ends. Far above `threads`: an idle one costs some 20 kB, and must not keep others waiting.
         turns: requests per worker that are checked and appended at the same time; see docs/server-choice.md.
         max_inflight_bytes: bodies held at one time, over all requests of a worker; above one request at its
             largest (`limits.MAX_INFLATED_BYTES` plus `limits.MAX_BODY_BYTES`).
@@ -65,6 +67,7 @@ class CollectorSettings:
     votes_per_address: int = 600
     vote_threads: int = 16
     threads: int = 64
+    connections: int = 8_192
     turns: int = 4
     max_inflight_bytes: int = 64 * 1024 * 1024
     recent_ids: int = 200_000

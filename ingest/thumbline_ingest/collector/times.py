@@ -130,12 +130,17 @@ class PageClocks:
 
 
 def _shared(file: Path) -> mmap.mmap:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    size = _SLOTS * _SLOT.size
     try:
-        os.ftruncate(descriptor, _SLOTS * _SLOT.size)
-        return mmap.mmap(descriptor, _SLOTS * _SLOT.size)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # With room for all of it: to write where the disk has none would end the process.
+            os.posix_fallocate(descriptor, 0, size)
+            return mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return mmap.mmap(-1, size)  # a memory of this worker's own
 
 
 def _read(text: str) -> int | None:

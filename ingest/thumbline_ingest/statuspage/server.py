@@ -11,12 +11,13 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from thumbline_ingest.ports import ensure_free
-from thumbline_ingest.workers import Server
+from thumbline_ingest.workers import BACKLOG, MAX_BUFFER_BYTES, Server, room_for
 
 from .app import create_app
 from .settings import ENVIRONMENT_NAME, StatusPageSettings
 
 _THREADS: Final = 8
+_CONNECTIONS: Final = 4_096
 _HEADER_TIMEOUT_MS: Final = 10_000
 _STOP_TIMEOUT_S: Final = 5
 
@@ -53,10 +54,13 @@ def _server(settings: StatusPageSettings) -> Server:
         interface=Interfaces.WSGI,
         factory=True,
         workers=1,
+        # Idle connections must not keep others waiting.
+        backlog=BACKLOG,
+        backpressure=room_for(_CONNECTIONS),
         blocking_threads=_THREADS,
         workers_kill_timeout=_STOP_TIMEOUT_S,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS, max_buffer_size=MAX_BUFFER_BYTES),
         websockets=False,
         log_level=LogLevels.error,
     )

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from .current import ORDER
+
 # Kinds of event that hold what can be trained on: the answer with its prompt, and what people said of it.
 KINDS: Final = ("completion", "thumb", "pick", "rating", "ranking", "edit", "signal")
 PERSON: Final = "CASE WHEN kind = 'completion' THEN author ELSE rater_id END"
 """SQL over an event: the pseudonymous id of whose consent counts."""
 
 # By the same order as votes: the last word is the one that would be the current vote.
-CURRENT: Final = """
+CURRENT: Final = f"""
 SELECT project, rater_id AS person_id,
-       arg_max(training_consent, (occurred_at, coalesce(sequence, -1), event_id)) AS training_consent,
+       arg_max(training_consent, ({", ".join(ORDER)})) AS training_consent,
        max(occurred_at) AS occurred_at FROM events WHERE kind = 'consent' GROUP BY project, rater_id
 """
 """SQL over `events`: the last word of each person, with its time."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from . import consent
+from .current import IS_OPINION, not_first, retracted, superseded
 from .schema import EVENTS, quoted
 
 _COMMENTS: Final = {column.name: column.comment for column in EVENTS}
@@ -100,33 +101,6 @@ def _kind(name: str, comment: str, kind: str, *groups: tuple[str, ...], first_of
         sql += f" AND event_key NOT IN ({later})"
     return View(name, comment, sql)
 
-
-def not_first(condition: str, key: str, order: str) -> str:
-    """
-    SQL of the event_keys of the events under a condition that are not the first of their key in an order.
-
-    Nearly every key is there once, which a count of hashes finds out in little memory; only the others
-    are compared. (One state per key with all of its columns takes ten times as much.)
-    """
-    hashes = f"SELECT hash({key}) FROM events WHERE {condition} GROUP BY 1 HAVING count(*) > 1"
-    return (
-        f"SELECT event_key FROM events WHERE {condition} AND hash({key}) IN ({hashes}) "
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order}) > 1"
-    )
-
-
-def superseded(condition: str) -> str:
-    """
-    SQL of the event_keys of opinions that a later one of the same rater on the same thing took the place of.
-
-    The latest is that of the latest time (the client's, but never after it was received), then client sequence,
-    then event_id.
-    """
-    key = "project, kind, target_type, target_id, rater_id"
-    return not_first(condition, key, "occurred_at DESC, coalesce(sequence, -1) DESC, event_id DESC")
-
-
-_OPINIONS: Final = "kind IN ('thumb', 'pick', 'rating', 'ranking', 'edit')"
 
 _KIND_VIEWS: Final = (
     _kind(
@@ -245,9 +219,7 @@ _KIND_VIEWS: Final = (
     ),
 )
 
-# An opinion is keyed by (target, rater, kind). The latest by time (`occurred_at`: the client's, but never after it was
-# received), then client sequence, then event_id is the current one, whole: tags and comment are those of that event and of none before.
-# One that takes the vote back leaves no row.
+# What counts is said in current.py. A vote that takes itself back leaves no row.
 _CURRENT_VOTES: Final = f"""
 {_select("event_id", "kind", *_BASE[1:], "sequence", *_RATER, *_TARGET)},
        CASE WHEN kind = 'thumb' THEN value END AS value,
@@ -255,12 +227,7 @@ _CURRENT_VOTES: Final = f"""
        CASE WHEN kind = 'edit' THEN response END AS response,
        {", ".join(quoted(c) for c in (*_WORDS, *_PLACE))}
 FROM events
-WHERE {_OPINIONS}
-  AND event_key NOT IN ({superseded(_OPINIONS)})
-  AND NOT (kind = 'thumb' AND value = 'retracted')
-  AND NOT (kind = 'pick' AND outcome = 'retracted')
-  AND NOT (kind = 'rating' AND score IS NULL)
-  AND NOT (kind = 'ranking' AND len(ranks) = 0)
+WHERE {IS_OPINION} AND event_key NOT IN ({superseded()}) AND NOT {retracted("events")}
 """
 
 # The cohort is the answers of a day: exposures and votes count for the day of the answer, so that

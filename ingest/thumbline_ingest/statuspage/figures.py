@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
-from thumbline_warehouse.closeup.standing import OPINIONS
+from thumbline_warehouse.current import IS_OPINION
 
 from .quarantined import plain_reason, quarantined
 from .shapes import Count, Figures, Lag, Last, Orphan, Quarantined, Source, Totals, utc
@@ -18,7 +18,6 @@ MINUTES: Final = 60
 _MAX_SOURCES: Final = 30
 _MAX_LAST: Final = 100
 _MAX_SAMPLES: Final = 20
-_OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
 
 
 def read_figures(db: duckdb.DuckDBPyConnection, now: datetime) -> Figures:
@@ -74,7 +73,7 @@ def _landed(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> tuple[Count, 
     counts = _one(
         db,
         f"""SELECT count(*) FILTER (received_at > {hour}), count(*),
-                   count(*) FILTER ({_OPINION} AND received_at > {hour}), count(*) FILTER ({_OPINION})
+                   count(*) FILTER ({IS_OPINION} AND received_at > {hour}), count(*) FILTER ({IS_OPINION})
             FROM events WHERE received_at > {day}""",
     )
     return Count(*counts[:2]), Count(*counts[2:])
@@ -89,8 +88,8 @@ def _people(db: duckdb.DuckDBPyConnection, hour: str, day: str) -> dict[str, Cou
             f"""WITH pairs AS (
                 SELECT bool_or(coalesce(state IN ('shown', 'seen'), false)) AS shown,
                        bool_or(coalesce(state = 'seen', false)) AS seen,
-                       bool_or(coalesce(state = 'dismissed', false)) AS dismissed, bool_or({_OPINION}) AS voted
-                FROM events WHERE received_at > {since} AND (kind = 'exposure' OR {_OPINION})
+                       bool_or(coalesce(state = 'dismissed', false)) AS dismissed, bool_or({IS_OPINION}) AS voted
+                FROM events WHERE received_at > {since} AND (kind = 'exposure' OR {IS_OPINION})
                 GROUP BY project, target_type, target_id, rater_id)
             SELECT count(*) FILTER (shown), count(*) FILTER (seen), count(*) FILTER (dismissed AND NOT voted),
                    count(*) FILTER (voted), count(*) FILTER (voted AND shown) FROM pairs""",

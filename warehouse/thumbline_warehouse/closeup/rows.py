@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import duckdb
 
+from ..current import IS_OPINION, OPINIONS
 from ..export.options import SOURCES, ExportOptions, Kind, Rules, Source
 from ..export.planning import Planned, lines_of, plan
 from ..export.snapshot import Snapshot
 from ..schema import literal
-from .standing import OPINIONS, LandedEvent
+from .standing import LandedEvent
 
 KINDS: Final[tuple[Kind, ...]] = ("kto", "pairs")
 """Kinds of export that a look plans."""
@@ -77,7 +78,7 @@ def _about(db: duckdb.DuckDBPyConnection, things: Sequence[str]) -> tuple[list[s
         f"""WITH shown AS (SELECT comparison_id FROM comparisons WHERE list_has_any(completion_ids, {ids}))
         SELECT event_key::VARCHAR, kind = 'completion' FROM events
         WHERE kind = 'completion' AND list_contains({ids}, completion_id)
-           OR kind IN ({", ".join(map(literal, OPINIONS))})
+           OR {IS_OPINION}
           AND (list_contains({ids}, target_id) OR target_id IN (FROM shown))"""
     ).fetchall()
     return [one for one, is_answer in rows if not is_answer], [one for one, is_answer in rows if is_answer]

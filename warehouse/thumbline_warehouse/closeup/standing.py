@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 import duckdb
 
-from ..views import superseded
-
-OPINIONS: Final = ("thumb", "pick", "rating", "ranking", "edit")
-"""Kinds of event of which the latest one counts."""
+from ..current import IS_OPINION, retracted, superseded
 
 Standing = Literal["current", "superseded", "retracted", "repeated", ""]
-
-_OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
-_TAKEN_BACK: Final = (
-    "kind = 'thumb' AND value = 'retracted' OR kind = 'pick' AND outcome = 'retracted' "
-    "OR kind = 'rating' AND score IS NULL OR kind = 'ranking' AND len(ranks) = 0"
-)
 
 
 @dataclass(frozen=True)
@@ -74,15 +65,15 @@ def stand(db: duckdb.DuckDBPyConnection, found: str) -> list[LandedEvent]:
     """
     rows = db.execute(
         f"""WITH found AS ({found}),
-        later AS ({superseded(_OPINION)}),
+        later AS ({superseded()}),
         firsts AS (SELECT event_key FROM completions UNION ALL SELECT event_key FROM comparisons),
         waiting AS (SELECT event_key, min(missing) AS missing FROM orphans GROUP BY 1)
         SELECT f.event_id::VARCHAR, f.event_key::VARCHAR, coalesce(f.page_event_id, ''), f.project, f.kind, coalesce(f.target_type, ''),
                coalesce(f.target_id, f.completion_id, f.comparison_id, ''), coalesce(f.says, ''), f.occurred_at, f.received_at,
                f.landed_at, f.load_id,
                CASE WHEN f.event_key IN (SELECT event_key FROM later) THEN 'superseded'
-                    WHEN f.event_key IN (SELECT event_key FROM events WHERE {_TAKEN_BACK}) THEN 'retracted'
-                    WHEN {_OPINION} THEN 'current'
+                    WHEN f.event_key IN (SELECT event_key FROM events WHERE {retracted("events")}) THEN 'retracted'
+                    WHEN {IS_OPINION} THEN 'current'
                     WHEN f.kind IN ('completion', 'comparison') AND f.event_key NOT IN (SELECT event_key FROM firsts) THEN 'repeated'
                     ELSE '' END AS standing,
                coalesce(w.missing, '')

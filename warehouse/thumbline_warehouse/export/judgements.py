@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 
+from ..current import retracted
 from .contributions import bit, rater_bit
 from .filters import ANSWER, answer_steps, vote_steps
 from .funnel import Step, reason_case
@@ -108,13 +109,13 @@ def _insert(sql: str, reason: str, into: str, answers: str, dedupe: str) -> str:
 
 def _thumbs(rules: Rules) -> str:
     return f"""SELECT *, {bit("thumb/1")} AS rule, target_id AS answer_id, value = 'up' AS label,
-        CASE WHEN value = 'retracted' THEN 'retracted' END AS undecided FROM opinions o WHERE kind = 'thumb'"""
+        CASE WHEN {retracted("o")} THEN 'retracted' END AS undecided FROM opinions o WHERE kind = 'thumb'"""
 
 
 def _ratings(rules: Rules) -> str:
     return f"""SELECT * EXCLUDE (score), {bit("rating/1")} AS rule, target_id AS answer_id, {STARS} AS score,
         CASE WHEN {STARS} >= {rules.rating_up} THEN true WHEN {STARS} <= {rules.rating_down} THEN false END AS label,
-        CASE WHEN score IS NULL THEN 'retracted' WHEN target_type <> 'completion' THEN 'conversation' END AS undecided
+        CASE WHEN {retracted("o")} THEN 'retracted' WHEN target_type <> 'completion' THEN 'conversation' END AS undecided
         FROM opinions o WHERE kind = 'rating'"""
 
 

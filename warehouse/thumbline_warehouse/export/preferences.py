@@ -14,6 +14,7 @@ from typing import Final
 
 import duckdb
 
+from ..current import retracted
 from .contributions import bit, rater_bit
 from .filters import PAIR, answer_steps, vote_steps
 from .funnel import Step, reason_case
@@ -122,11 +123,11 @@ def _rankings(options: ExportOptions) -> str:
         " || chr(0) || said.chosen_id || chr(0) || said.rejected_id" if count > 1 else ""
     )
     return f"""SELECT * EXCLUDE (said, completion_ids), said.chosen_id, said.rejected_id, said.margin, {bit("ranking/1")} AS rule,
-        CASE WHEN len(ranks) = 0 THEN 'retracted' WHEN len(ranks) = 1 THEN 'tie' END AS undecided, {example} AS example,
+        CASE WHEN is_retracted THEN 'retracted' WHEN len(ranks) = 1 THEN 'tie' END AS undecided, {example} AS example,
         list_position(completion_ids, said.chosen_id) AS position, len(completion_ids) AS shown,
         completion_ids IS NULL AS is_orphan,
         NOT (list_contains(completion_ids, said.chosen_id) AND list_contains(completion_ids, said.rejected_id)) AS is_not_shown
-        FROM (SELECT o.*, x.completion_ids, x.conversation_id AS shown_in,
+        FROM (SELECT o.*, {retracted("o")} AS is_retracted, x.completion_ids, x.conversation_id AS shown_in,
                      unnest(CASE WHEN len(o.ranks) < 2 THEN {nothing} ELSE {pairs} END) AS said
               FROM opinions o LEFT JOIN comparisons x ON x.project = o.project AND x.comparison_id = o.target_id
               WHERE o.kind = 'ranking')"""

@@ -14,8 +14,8 @@ from typing import Final
 import duckdb
 
 from ..consent import in_force
+from ..current import superseded
 from ..messages import REASONING_PARTS, TEXT_PARTS
-from ..views import superseded
 
 _OPINION_COLUMNS: Final = (
     "event_id, event_key, kind, project, occurred_at, load_id, rater_id, rater_kind, rater_wrote_prompt, conversation_id, app, "

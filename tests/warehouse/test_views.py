@@ -171,3 +171,32 @@ def test_a_rater_exposed_as_two_kinds_does_not_count_twice(land, query) -> None:
         ("human", 1, 1, 1, 1),
         ("model", 1, 0, 0, 0),
     ]
+
+
+def test_a_winner_that_was_not_shown_is_unknown_and_in_no_rate(land, query) -> None:
+    """What was shown says nothing of it: the totals of the rates add up without it, and it is counted where one looks."""
+    land([completion("a"), completion("b", text="Lyon.", model="acme-8b"), completion("c", text="Rome.")])
+    land([event("comparison", comparison_id="p", completion_ids=["a", "b"])])
+    outcomes = [("winner", "a"), ("winner", "c"), ("tie", None), ("both_bad", None), ("skip", None), ("winner", "b")]
+    land(
+        [
+            event(
+                "pick",
+                n,
+                target_id="p",
+                outcome=outcome,
+                rater={"id": f"r{n}"},
+                **({"winner_id": winner} if winner else {}),
+            )
+            for n, (outcome, winner) in enumerate(outcomes)
+        ]
+    )
+    land([event("ranking", 9, target_id="p", ranks=[["c"], ["a"]])])
+    assert query("SELECT result, winner_position FROM pick_results ORDER BY occurred_at") == [
+        ("first", 1), ("unknown", None), ("tie", None), ("both_bad", None), ("skip", None), ("second", 2)
+    ]  # fmt: skip
+    assert query("SELECT picks, wins + losses + ties + both_bad + skips FROM pick_rates") == [(5, 5), (5, 5)]
+    assert query("SELECT problem, events FROM data_quality ORDER BY 1") == [
+        ("ranked_not_shown", 1),
+        ("winner_not_shown", 1),
+    ]

@@ -56,7 +56,7 @@ def fill(home: Path, count: int) -> None:
             db.execute(_thumbs(first, last, load))
             db.execute(
                 f"INSERT INTO loads SELECT {load}, 'bench', 0, {2 * first}, {2 * last}, {2 * (last - first)}, "
-                f"{2 * (last - first)}, 0, 0, 0, 'bench', make_timestamp(epoch_us(now()))"
+                f"{2 * (last - first)}, 0, 0, 0, 0, 'bench', make_timestamp(epoch_us(now()))"
             )
             db.execute(f"UPDATE head SET load_id = {load}")
             db.execute("COMMIT")

@@ -30,6 +30,15 @@ def make_exchanges(db: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE row_answers AS SELECT row, unnest({recipe.answers}) AS event_key FROM plan p"
     )
+    # Where no prompt holds an answer, none continues another: the texts need not be parsed.
+    (continued,) = db.execute(
+        """SELECT count(*) FROM (SELECT 1 FROM events WHERE kind = 'completion' AND contains(messages::VARCHAR, '"assistant"')
+        AND event_key IN (SELECT event_key FROM row_answers) LIMIT 1)"""
+    ).fetchone() or (0,)
+    if not continued:
+        db.execute("CREATE OR REPLACE TEMP TABLE exchanges (row BIGINT, thing UBIGINT, is_own BOOLEAN)")
+        db.execute("DROP TABLE row_answers")
+        return
     # A hash for each turn that holds all before it, too: as many as there are turns, and each text is read once.
     upto = f"list_reduce(list_transform(m, lambda x: [{_said('x')}]), lambda a, b: list_append(a, md5(a[-1] || b[1])))"
     db.execute(

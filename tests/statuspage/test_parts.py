@@ -259,3 +259,22 @@ def _is_alive(port: int) -> bool:
         return request(f"http://127.0.0.1:{port}", "/livez").status == 200
     except OSError:
         return False
+
+
+def test_an_id_that_came_again_with_other_content_is_said_counted_and_found(site: Callable[..., Site]) -> None:
+    here = site()
+    here.collect()
+    here.load()
+    here.page()
+    first = thumb()
+    here.post([first])
+    here.find_when(first["event_id"], "landed")
+    here.post([first | {"value": "down"}])
+
+    def states() -> dict[str, str]:
+        return {event["state"]: event["why"] for event in here.find(first["event_id"])["events"]}
+
+    wait_for(lambda: "conflict" in states(), what="found")
+    assert "this one says otherwise: value" in states()["conflict"]
+    wait_for(lambda: "came under an id that another event has" in headline(here), what="said")
+    assert funnel(here.tables())["conflict: another event has its id"] == ["1", "1"]

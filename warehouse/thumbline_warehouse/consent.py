@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from .current import ORDER
+from .schema import listed
 
 # Kinds of event that hold what can be trained on: the answer with its prompt, and what people said of it.
 KINDS: Final = ("completion", "thumb", "pick", "rating", "ranking", "edit", "signal")
@@ -56,11 +57,10 @@ def in_force_sql(events: str, words: str) -> str:
         events: a table with the columns of `events`.
         words: a table with those of `current_consents`.
     """
-    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
     return (
         f"SELECT e.event_id, e.project, e.event_key, e.kind, e.person_id, e.training_consent AS own_consent, "
         f"w.training_consent AS person_consent, w.occurred_at AS person_consent_at, {in_force('e', 'w')} AS consent "
         f"FROM (SELECT event_id, project, event_key, kind, occurred_at, training_consent, {PERSON} AS person_id "
-        f"FROM {events} WHERE kind IN ({kinds})) e "
+        f"FROM {events} WHERE kind IN {listed(KINDS)}) e "
         f"LEFT JOIN {words} w ON w.project = e.project AND w.person_id = e.person_id"
     )

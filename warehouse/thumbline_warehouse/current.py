@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from .schema import listed
+
 OPINIONS: Final = ("thumb", "pick", "rating", "ranking", "edit")
 """Kinds of event of which the latest one counts."""
 
-IS_OPINION: Final = "kind IN (" + ", ".join(f"'{kind}'" for kind in OPINIONS) + ")"
+IS_OPINION: Final = f"kind IN {listed(OPINIONS)}"
 """SQL over an event: whether it is one of them."""
 
 

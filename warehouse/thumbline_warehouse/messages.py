@@ -9,8 +9,9 @@ The canonical form is what trainers read: a list of `{"role": ..., "content": "<
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
+
+from .schema import listed
 
 _MESSAGE: Final = (
     '{"role":"VARCHAR","content":"JSON","tool_calls":"JSON","function_call":"JSON","refusal":"JSON",'
@@ -22,11 +23,6 @@ _TEXT_PARTS: Final = ("text", "output_text", "input_text", "refusal")
 _REASONING_PARTS: Final = ("reasoning", "thinking", "redacted_thinking")
 # Fields of a message that hold reasoning: DeepSeek's and vLLM's, OpenRouter's and newer vLLM's, Ollama's.
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
-
-
-def listed(names: Sequence[str]) -> str:
-    """SQL: names as a list in brackets."""
-    return "(" + ", ".join(f"'{name}'" for name in names) + ")"
 
 
 TEXT_PARTS: Final = listed(_TEXT_PARTS)

@@ -8,6 +8,7 @@ file a load and one place to look for an `event_id`. The views of `views.py` sho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -244,3 +245,8 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A text as a SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def listed(values: Sequence[str]) -> str:
+    """Texts as a SQL list in brackets."""
+    return "(" + ", ".join(map(literal, values)) + ")"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import duckdb
 
-from ..schema import literal
+from ..schema import listed, literal
 from .errors import BadOption
 from .funnel import Step
 from .options import ExportOptions, Filters
@@ -41,11 +40,6 @@ class Sides:
 
 ANSWER: Final = Sides(("answer",))
 PAIR: Final = Sides(("chosen", "rejected"))
-
-
-def listed(values: Sequence[str]) -> str:
-    """Values as a SQL list in brackets."""
-    return "(" + ", ".join(map(literal, values)) + ")"
 
 
 def vote_steps(filters: Filters, sides: Sides) -> list[Step]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import duckdb
 
+from ..schema import listed
 from .contributions import raters_of, rules_of, sources_of
-from .filters import CUT_OFF, listed
+from .filters import CUT_OFF
 from .funnel import Funnel
 from .options import ExportOptions
 from .recipe import Recipe

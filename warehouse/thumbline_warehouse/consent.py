@@ -24,13 +24,15 @@ KINDS: Final = ("completion", "thumb", "pick", "rating", "ranking", "edit", "sig
 PERSON: Final = "CASE WHEN kind = 'completion' THEN author ELSE rater_id END"
 """SQL over an event: the pseudonymous id of whose consent counts."""
 
-# By the same order as votes: the last word is the one that would be the current vote.
-CURRENT: Final = f"""
-SELECT project, rater_id AS person_id,
-       arg_max(training_consent, ({", ".join(ORDER)})) AS training_consent,
-       max(occurred_at) AS occurred_at FROM events WHERE kind = 'consent' GROUP BY project, rater_id
-"""
-"""SQL over `events`: the last word of each person, with its time."""
+
+def last_words(events: str) -> str:
+    """SQL: the last word of each person, with its time; of a table with the columns of `events`."""
+    # By the same order as votes: the last word is the one that would be the current vote.
+    return (
+        "SELECT project, rater_id AS person_id, "
+        f"arg_max(training_consent, ({', '.join(ORDER)})) AS training_consent, "
+        f"max(occurred_at) AS occurred_at FROM {events} WHERE kind = 'consent' GROUP BY project, rater_id"
+    )
 
 
 def in_force(event: str, word: str) -> str:

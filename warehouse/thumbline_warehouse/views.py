@@ -365,7 +365,7 @@ VIEWS: Final = (
     View(
         "current_consents",
         "The last word of each person on training. What it means for their events: consent_in_force.",
-        consent.CURRENT,
+        consent.last_words("events"),
         {"person_id": "pseudonymous id of the person, as rater or as author", "training_consent": "granted or denied"},
     ),
     View(

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from ..connect import NAME, ConnectionSettings
-from ..consent import CURRENT, in_force_sql
+from ..consent import in_force_sql, last_words
 from ..urls import WarehouseUrl
 from .contributions import rules_of
 from .errors import BadOption
@@ -171,7 +171,7 @@ def _withdrawn(db: duckdb.DuckDBPyConnection, planned: Planned) -> dict[str, str
     """example_id -> who of its raters and authors has taken a consent back since the snapshot."""
     rows_sql = named_rows(planned.recipe, "plan")
     # The warehouse as it is now, not the snapshot.
-    db.execute(f"CREATE OR REPLACE TEMP VIEW words_now AS {CURRENT.replace('FROM events', f'FROM {NAME}.main.events')}")
+    db.execute(f"CREATE OR REPLACE TEMP VIEW words_now AS {last_words(f'{NAME}.main.events')}")
     rows = db.execute(
         f"""WITH taken_back AS (SELECT n.event_key, n.person_id FROM ({in_force_sql("events", "words_now")}) n
                                 JOIN consent_in_force t ON t.event_key = n.event_key
